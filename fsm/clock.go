@@ -1,0 +1,50 @@
+package fsm
+
+// slewPPM is by how much, in parts per million of the time that has passed, the
+// cluster's wall time is drawn towards the leader's.
+const slewPPM = 500
+
+// advance moves both clocks by an entry of the current term.
+//
+// The clock is what deadlines are measured by. Leaders stamp it from a
+// monotonic source that starts at the clock they found, so it never runs faster
+// than real time, stands still while there is no leader, and knows nothing of
+// anybody's wall clock.
+//
+// The wall time is for people and for EXPIREAT. It moves with the clock and is
+// drawn slowly towards the leader's wall clock; only a new leader may move it
+// ahead at once, by the time that the group had no leader.
+func (m *Machine) advance(e *Entry, term uint64) {
+	passed := max(e.Stamp-m.clock, 0)
+	m.clock += passed
+	ahead := e.Wall - (m.wall + passed)
+	if ahead > 0 && term != m.term {
+		m.wall, m.slew = e.Wall, 0
+		return
+	}
+	// Stamps are milliseconds apart, so the part of one that each allows is saved
+	// up; more than a second's worth of time is never made good at once.
+	m.slew = min(m.slew+passed*slewPPM, 1e9)
+	step := min(m.slew/1e6, max(ahead, -ahead))
+	m.slew -= step * 1e6
+	if ahead < 0 {
+		step = -min(step, passed)
+	}
+	m.wall += passed + step
+}
+
+func (m *Machine) expired(e *entry) bool { return e.deadline != 0 && e.deadline <= m.clock }
+
+// reap removes up to limit keys whose deadline has passed, in the order of
+// deadline, database and key.
+func (m *Machine) reap(limit int) {
+	for range limit {
+		d, ok := m.ks.due.Min()
+		if !ok || d.at > m.clock {
+			return
+		}
+		m.version++
+		m.ks.drop(d.db, m.ks.dbs[d.db].get([]byte(d.key)))
+		m.sum.deleted(d.db, d.key)
+	}
+}

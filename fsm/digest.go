@@ -1,0 +1,100 @@
+package fsm
+
+import (
+	"encoding/binary"
+
+	"github.com/cespare/xxhash/v2"
+	"phonond/redisproto/resp"
+)
+
+// digest folds everything that entries did into one rolling number. Replicas
+// that applied the same entries have the same number; a replica that does not
+// has diverged.
+type digest struct {
+	sum uint64 // after the last finished entry
+	h   *xxhash.Digest
+	buf []byte
+}
+
+func newDigest() digest { return digest{h: xxhash.New()} }
+
+// The first byte of everything folded in, so that no two kinds look alike.
+const (
+	digestEntry byte = iota
+	digestStored
+	digestDeleted
+	digestFlushed
+	digestReply
+	digestOrigin
+)
+
+// begin starts an entry.
+func (d *digest) begin(index, term uint64, clock, wall int64) {
+	d.h.Reset()
+	d.buf = append(d.buf[:0], digestEntry)
+	d.buf = binary.BigEndian.AppendUint64(d.buf, d.sum)
+	d.buf = binary.BigEndian.AppendUint64(d.buf, index)
+	d.buf = binary.BigEndian.AppendUint64(d.buf, term)
+	d.buf = binary.BigEndian.AppendUint64(d.buf, uint64(clock))
+	d.buf = binary.BigEndian.AppendUint64(d.buf, uint64(wall))
+}
+
+// end finishes the entry.
+func (d *digest) end() {
+	d.h.Write(d.buf)
+	d.sum = d.h.Sum64()
+}
+
+// spill keeps the buffer small.
+func (d *digest) spill() {
+	if len(d.buf) > 4096 {
+		d.h.Write(d.buf)
+		d.buf = d.buf[:0]
+	}
+}
+
+func (d *digest) string(s string) {
+	d.buf = binary.AppendUvarint(d.buf, uint64(len(s)))
+	if len(s) > 4096 {
+		d.h.Write(d.buf)
+		d.buf = d.buf[:0]
+		d.h.WriteString(s)
+		return
+	}
+	d.buf = append(d.buf, s...)
+}
+
+func (d *digest) stored(db int, key string, e *entry) {
+	d.buf = append(d.buf, digestStored, byte(db), byte(e.kind()))
+	d.string(key)
+	d.buf = binary.BigEndian.AppendUint64(d.buf, uint64(e.deadline))
+	d.buf = binary.BigEndian.AppendUint64(d.buf, e.version)
+	d.buf = binary.BigEndian.AppendUint64(d.buf, e.token)
+	if e.obj != nil {
+		d.buf = binary.AppendUvarint(d.buf, uint64(e.obj.len()))
+	} else {
+		d.string(e.str)
+	}
+	d.spill()
+}
+
+func (d *digest) deleted(db int, key string) {
+	d.buf = append(d.buf, digestDeleted, byte(db))
+	d.string(key)
+	d.spill()
+}
+
+func (d *digest) flushed(db int) { d.buf = append(d.buf, digestFlushed, byte(db)) }
+
+// reply folds in what a client is told, and with it what the command found in
+// collections, whose contents are not folded in whole at each change.
+func (d *digest) reply(v resp.Value) {
+	d.buf = v.AppendBinary(append(d.buf, digestReply))
+	d.spill()
+}
+
+func (d *digest) request(r *Request, s Status) {
+	d.buf = append(d.buf, digestOrigin, byte(s))
+	d.buf = binary.BigEndian.AppendUint64(d.buf, r.Origin)
+	d.buf = binary.AppendUvarint(d.buf, r.Seq)
+}

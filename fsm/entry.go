@@ -1,0 +1,286 @@
+package fsm
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"phonond/redisproto/command"
+)
+
+// EntryVersion is the format that [Entry.Append] writes. docs/formats.md
+// describes it byte by byte.
+const EntryVersion = 1
+
+// ErrEntry is returned when a log entry cannot be understood: it is damaged, or
+// a newer version of the program wrote it. A replica that gets it must stop: to
+// skip an entry is to differ from the others.
+var ErrEntry = errors.New("fsm: log entry not understood")
+
+// Entry is one entry of a group's log: the requests that a leader gathered,
+// with the leader's time.
+type Entry struct {
+	Epoch uint64 // the group's epoch, as the leader knew it
+	Term  uint64 // the raft term in which the leader proposed it
+	Stamp int64  // the leader's reading of the cluster clock, ms
+	Wall  int64  // the leader's wall clock, unix ms
+	// CheckIndex and CheckDigest are what the leader's machine had after an
+	// earlier entry. A replica that has another digest there has diverged. 0 is
+	// no check.
+	CheckIndex  uint64
+	CheckDigest uint64
+	Requests    []Request
+}
+
+// RequestKind tells what a request asks for.
+type RequestKind byte
+
+const (
+	// Run executes calls in order.
+	Run RequestKind = 1
+	// OpenOrigin makes an origin known. Requests of unknown origins are not
+	// executed.
+	OpenOrigin RequestKind = 2
+)
+
+// Request is what one connection asked for at once. Its id (Origin, Seq) makes
+// a retry harmless: the machine executes it once and answers every repetition
+// with the first replies.
+type Request struct {
+	Kind   RequestKind
+	Origin uint64 // one run of a node
+	Seq    uint64 // counts the origin's requests to this group, from 1
+	Acked  uint64 // the origin waits for no reply to a lower Seq
+	Node   string // OpenOrigin: the node's id
+	Reads  []ReadVersion
+	Calls  []command.Call
+}
+
+// ReadVersion is a key that a transaction or script read before it was
+// proposed, with the version it saw, 0 for no key. If one has changed the
+// request applies nothing.
+type ReadVersion struct {
+	DB      int
+	Key     []byte
+	Version uint64
+}
+
+// Append appends the entry's bytes to b.
+func (e *Entry) Append(b []byte) []byte {
+	b = append(b, EntryVersion)
+	b = binary.AppendUvarint(b, e.Epoch)
+	b = binary.AppendUvarint(b, e.Term)
+	b = binary.AppendVarint(b, e.Stamp)
+	b = binary.AppendVarint(b, e.Wall)
+	b = binary.AppendUvarint(b, e.CheckIndex)
+	b = binary.BigEndian.AppendUint64(b, e.CheckDigest)
+	b = binary.AppendUvarint(b, uint64(len(e.Requests)))
+	for i := range e.Requests {
+		b = e.Requests[i].Append(b)
+	}
+	return b
+}
+
+// Append appends the request's bytes to b. Nodes forward requests in this form.
+func (r *Request) Append(b []byte) []byte {
+	b = append(b, byte(r.Kind))
+	b = binary.BigEndian.AppendUint64(b, r.Origin)
+	b = binary.AppendUvarint(b, r.Seq)
+	b = binary.AppendUvarint(b, r.Acked)
+	if r.Kind == OpenOrigin {
+		return appendString(b, r.Node)
+	}
+	b = binary.AppendUvarint(b, uint64(len(r.Reads)))
+	for _, rv := range r.Reads {
+		b = binary.AppendUvarint(b, uint64(rv.DB))
+		b = appendString(b, rv.Key)
+		b = binary.AppendUvarint(b, rv.Version)
+	}
+	return AppendCalls(b, r.Calls)
+}
+
+// AppendCalls appends the bytes of calls to b.
+func AppendCalls(b []byte, calls []command.Call) []byte {
+	b = binary.AppendUvarint(b, uint64(len(calls)))
+	for _, c := range calls {
+		b = binary.AppendUvarint(b, uint64(c.DB))
+		b = binary.AppendUvarint(b, uint64(len(c.Args)))
+		for _, a := range c.Args {
+			b = appendString(b, a)
+		}
+	}
+	return b
+}
+
+func appendString[T string | []byte](b []byte, s T) []byte {
+	b = binary.AppendUvarint(b, uint64(len(s)))
+	return append(b, s...)
+}
+
+// DecodeEntry reads the bytes of [Entry.Append]. The entry's arguments share
+// b's memory. The error wraps [ErrEntry].
+func DecodeEntry(b []byte) (*Entry, error) {
+	d := decoder{b: b}
+	if v := d.byte(); d.err == nil && v != EntryVersion {
+		return nil, fmt.Errorf("%w: it has format version %d, this program knows %d", ErrEntry, v, EntryVersion)
+	}
+	e := &Entry{
+		Epoch: d.uvarint(), Term: d.uvarint(), Stamp: d.varint(), Wall: d.varint(),
+		CheckIndex: d.uvarint(), CheckDigest: d.uint64(),
+	}
+	if n := d.count(); n > 0 {
+		e.Requests = make([]Request, n)
+	}
+	for i := range e.Requests {
+		d.request(&e.Requests[i])
+	}
+	if d.err == nil && len(d.b) > 0 {
+		d.fail("%d bytes too many", len(d.b))
+	}
+	if d.err != nil {
+		return nil, d.err
+	}
+	return e, nil
+}
+
+// DecodeRequest reads the bytes of [Request.Append] and returns those after
+// them. The request's arguments share b's memory.
+func DecodeRequest(b []byte) (Request, []byte, error) {
+	d := decoder{b: b}
+	var r Request
+	d.request(&r)
+	return r, d.b, d.err
+}
+
+// DecodeCalls reads the bytes of [AppendCalls] and returns those after them.
+// The arguments share b's memory; Spec is not set.
+func DecodeCalls(b []byte) ([]command.Call, []byte, error) {
+	d := decoder{b: b}
+	calls := d.calls()
+	return calls, d.b, d.err
+}
+
+// decoder reads from b and remembers the first error.
+type decoder struct {
+	b    []byte
+	err  error
+	args [][]byte // room for the arguments of many calls in one allocation
+}
+
+func (d *decoder) fail(format string, args ...any) {
+	if d.err == nil {
+		d.err = fmt.Errorf("%w: %s", ErrEntry, fmt.Sprintf(format, args...))
+	}
+	d.b = nil
+}
+
+func (d *decoder) byte() byte {
+	if len(d.b) == 0 {
+		d.fail("it ends too early")
+		return 0
+	}
+	c := d.b[0]
+	d.b = d.b[1:]
+	return c
+}
+
+func (d *decoder) uvarint() uint64 {
+	n, used := binary.Uvarint(d.b)
+	if used <= 0 {
+		d.fail("bad number")
+		return 0
+	}
+	d.b = d.b[used:]
+	return n
+}
+
+func (d *decoder) varint() int64 {
+	n, used := binary.Varint(d.b)
+	if used <= 0 {
+		d.fail("bad number")
+		return 0
+	}
+	d.b = d.b[used:]
+	return n
+}
+
+func (d *decoder) uint64() uint64 {
+	if len(d.b) < 8 {
+		d.fail("it ends too early")
+		return 0
+	}
+	n := binary.BigEndian.Uint64(d.b)
+	d.b = d.b[8:]
+	return n
+}
+
+// count reads the number of things that follow, each of at least one byte.
+func (d *decoder) count() int {
+	n := d.uvarint()
+	if n > uint64(len(d.b)) {
+		d.fail("count %d with %d bytes left", n, len(d.b))
+		return 0
+	}
+	return int(n)
+}
+
+func (d *decoder) bytes() []byte {
+	n := d.count()
+	s := d.b[:n:n]
+	d.b = d.b[n:]
+	return s
+}
+
+func (d *decoder) db() int {
+	n := d.uvarint()
+	if n >= Databases {
+		d.fail("database %d", n)
+		return 0
+	}
+	return int(n)
+}
+
+func (d *decoder) request(r *Request) {
+	r.Kind = RequestKind(d.byte())
+	r.Origin, r.Seq, r.Acked = d.uint64(), d.uvarint(), d.uvarint()
+	switch r.Kind {
+	case OpenOrigin:
+		r.Node = string(d.bytes())
+	case Run:
+		if n := d.count(); n > 0 {
+			r.Reads = make([]ReadVersion, n)
+		}
+		for i := range r.Reads {
+			r.Reads[i] = ReadVersion{DB: d.db(), Key: d.bytes(), Version: d.uvarint()}
+		}
+		r.Calls = d.calls()
+	default:
+		d.fail("request of unknown kind %d", r.Kind)
+	}
+}
+
+func (d *decoder) calls() []command.Call {
+	n := d.count()
+	if n == 0 {
+		return nil
+	}
+	calls := make([]command.Call, n)
+	for i := range calls {
+		calls[i].DB = d.db()
+		calls[i].Args = d.strings()
+	}
+	return calls
+}
+
+func (d *decoder) strings() [][]byte {
+	n := d.count()
+	if len(d.args) < n {
+		d.args = make([][]byte, max(n, 64))
+	}
+	args := d.args[:n:n]
+	d.args = d.args[n:]
+	for i := range args {
+		args[i] = d.bytes()
+	}
+	return args
+}

@@ -1,0 +1,264 @@
+// Package fsm is the replicated state machine: keys and their types, expiry, the
+// data commands, and the formats of log entries and snapshots. A machine is a
+// pure function of its state and the next entry: it knows no clock, no network,
+// no file and no Raft, and two machines that applied the same entries are equal.
+// Package cluster/group owns one for each Raft group.
+package fsm
+
+import (
+	"errors"
+	"fmt"
+
+	"phonond/redisproto/command"
+	"phonond/redisproto/resp"
+)
+
+// ErrDiverged is returned when this replica's state is not the one that the
+// leader had after the same entry. The replica must stop: what it would answer
+// cannot be trusted.
+var ErrDiverged = errors.New("fsm: this replica's state differs from the leader's")
+
+// Config is what a machine is made from.
+type Config struct {
+	Group string    // the group's name, checked when a snapshot is restored
+	Seed  [2]uint64 // secret, equal on all replicas: places keys in the key space
+	Table *Table    // the commands the group knows
+	// OnPanic is told when a command panicked, a defect that changed nothing. It
+	// may be nil.
+	OnPanic func(command string, panicked any)
+}
+
+// Machine is the state of one group. It has one writer; methods that read may
+// run beside each other, but not beside Apply.
+type Machine struct {
+	cfg Config
+
+	ks      *keyspace
+	scripts *dict[string] // the scripts that EVALSHA knows: SHA1 and text
+	origins map[uint64]*origin
+
+	epoch   uint64 // raised when a group is brought back elsewhere; part of tokens
+	counter uint64 // counts fencing tokens
+	version uint64 // counts changes of keys
+	clock   int64  // ms; never goes back, and stands still without a leader
+	wall    int64  // unix ms; never goes back, follows the leaders' wall clocks
+	slew    int64  // ms times a million by which wall may yet be drawn
+	sweepAt int64  // clock at which idle origins are looked for again
+	index   uint64 // the last entry applied
+	term    uint64 // and its term
+	sum     digest
+
+	recent [recentDigests]checkpoint
+	tx     Tx
+}
+
+// recentDigests is how many entries back a leader's check may lie.
+const recentDigests = 1024
+
+// checkpoint is the digest after an entry.
+type checkpoint struct{ index, digest uint64 }
+
+// New returns an empty machine.
+func New(cfg Config) *Machine {
+	h := hasher{cfg.Seed[0], cfg.Seed[1]}
+	return &Machine{
+		cfg: cfg, ks: newKeyspace(h), scripts: newDict[string](h), origins: map[uint64]*origin{},
+		epoch: 1, sum: newDigest(),
+	}
+}
+
+// Outcome is what became of one request of an entry.
+type Outcome struct {
+	Status  Status
+	Replies []resp.Value // one for each call if Status is Applied or Repeated
+}
+
+// reapLimit bounds how many expired keys one entry removes, and with it how
+// long an entry takes. The leader proposes the next one while any are left.
+const reapLimit = 256
+
+// Apply executes an entry and returns what became of its requests, in order. An
+// error wraps [ErrEntry] or [ErrDiverged]; the machine is then of no more use.
+func (m *Machine) Apply(index, term uint64, e *Entry) ([]Outcome, error) {
+	if err := m.check(e); err != nil {
+		return nil, err
+	}
+	outcomes := make([]Outcome, len(e.Requests))
+	if e.Term != term || e.Epoch != m.epoch {
+		// A leader that lost its term or its group's epoch before the entry was in
+		// the log: its clock and what it read are void.
+		m.sum.begin(index, term, m.clock, m.wall)
+		for i := range outcomes {
+			outcomes[i].Status = Void
+		}
+	} else {
+		m.advance(e, term)
+		m.sum.begin(index, term, m.clock, m.wall)
+		m.reap(reapLimit)
+		for i := range e.Requests {
+			var err error
+			if outcomes[i], err = m.request(&e.Requests[i]); err != nil {
+				return nil, fmt.Errorf("entry %d: %w", index, err)
+			}
+		}
+		m.forgetIdleOrigins()
+	}
+	m.index, m.term = index, term
+	m.sum.end()
+	m.recent[index%recentDigests] = checkpoint{index, m.sum.sum}
+	return outcomes, nil
+}
+
+// check compares the leader's digest of an earlier entry with this replica's.
+func (m *Machine) check(e *Entry) error {
+	c := m.recent[e.CheckIndex%recentDigests]
+	if e.CheckIndex != 0 && c.index == e.CheckIndex && c.digest != e.CheckDigest {
+		return fmt.Errorf("%w: after entry %d the leader has digest %016x, this replica %016x",
+			ErrDiverged, e.CheckIndex, e.CheckDigest, c.digest)
+	}
+	return nil
+}
+
+func (m *Machine) request(r *Request) (out Outcome, err error) {
+	defer func() { m.sum.request(r, out.Status) }()
+	if r.Kind == OpenOrigin {
+		m.openOrigin(r)
+		return Outcome{Status: Applied}, nil
+	}
+	o := m.origins[r.Origin]
+	if o == nil {
+		return Outcome{Status: UnknownOrigin}, nil
+	}
+	o.seen = m.clock
+	o.ack(r.Acked)
+	if replies, ok := o.replies(r.Seq); ok {
+		return Outcome{Repeated, replies}, nil
+	}
+	switch {
+	case r.Seq < o.acked:
+		return Outcome{Status: Stale}, nil
+	case len(o.done) >= MaxUnacked:
+		return Outcome{Status: Overrun}, nil
+	case !m.unchanged(r.Reads):
+		return Outcome{Status: Conflict}, nil
+	}
+	replies := make([]resp.Value, len(r.Calls))
+	for i, c := range r.Calls {
+		cmd := m.cfg.Table.Lookup(c.Args)
+		if cmd == nil {
+			return Outcome{}, fmt.Errorf("%w: command %q is unknown to this program", ErrEntry, printable(c.Args))
+		}
+		replies[i] = m.run(cmd, c.DB, c.Args)
+		m.sum.reply(replies[i])
+	}
+	o.finish(r.Seq, replies)
+	return Outcome{Applied, replies}, nil
+}
+
+func (m *Machine) unchanged(reads []ReadVersion) bool {
+	v := View{m: m}
+	for _, r := range reads {
+		version := uint64(0)
+		if e := v.findIn(r.DB, r.Key); e != nil {
+			version = e.version
+		}
+		if version != r.Version {
+			return false
+		}
+	}
+	return true
+}
+
+// Read answers a reading call from the state as it is. The caller holds off
+// Apply, and has made sure that the state is recent enough.
+func (m *Machine) Read(c command.Call) (reply resp.Value) {
+	cmd := m.cfg.Table.Lookup(c.Args)
+	if cmd == nil || cmd.Read == nil {
+		return resp.ErrInternal
+	}
+	defer m.recovered(cmd, &reply)
+	return cmd.Read(&View{m: m, db: c.DB}, c.Args)
+}
+
+// Refuse answers a call that would change nothing if it were applied to the
+// state as it is: a reading call, or a writing one such as SET NX on a key that
+// is held. ok is false when it has to go through the log. The caller holds off
+// Apply.
+func (m *Machine) Refuse(c command.Call) (reply resp.Value, ok bool) {
+	cmd := m.cfg.Table.Lookup(c.Args)
+	if cmd == nil {
+		return reply, false
+	}
+	ok = true
+	defer m.recovered(cmd, &reply)
+	v := &View{m: m, db: c.DB}
+	switch {
+	case cmd.Read != nil:
+		return cmd.Read(v, c.Args), true
+	case cmd.Refuse != nil:
+		return cmd.Refuse(v, c.Args)
+	}
+	return reply, false
+}
+
+// recovered turns the panic of a command that was reading into its reply.
+func (m *Machine) recovered(cmd *Command, reply *resp.Value) {
+	if p := recover(); p != nil {
+		m.onPanic(cmd.Name, p)
+		*reply = resp.ErrInternal
+	}
+}
+
+func (m *Machine) onPanic(name string, p any) {
+	if m.cfg.OnPanic != nil {
+		m.cfg.OnPanic(name, p)
+	}
+}
+
+// token returns the n-th fencing token after those given so far. Tokens grow for
+// ever: neither deletion, expiry, FLUSHALL nor a snapshot sets the counter back,
+// and a raised epoch puts them above all of the one before.
+func (m *Machine) token(n uint64) uint64 { return m.epoch<<48 | (m.counter + n) }
+
+// hasher returns what places keys and fields in dicts.
+func (m *Machine) hasher() hasher { return hasher{m.cfg.Seed[0], m.cfg.Seed[1]} }
+
+func (m *Machine) flushDB(db int) {
+	m.version++
+	old := m.ks.dbs[db]
+	m.ks.dbs[db] = newDict[entry](old.hash)
+	old.each(func(key string, e entry) bool {
+		if e.deadline != 0 {
+			m.ks.due.Delete(deadline{e.deadline, db, key})
+		}
+		return true
+	})
+	m.sum.flushed(db)
+}
+
+// Index returns the index of the last entry applied.
+func (m *Machine) Index() uint64 { return m.index }
+
+// Digest returns the rolling digest after the last entry.
+func (m *Machine) Digest() uint64 { return m.sum.sum }
+
+// Clock returns the cluster clock in ms.
+func (m *Machine) Clock() int64 { return m.clock }
+
+// Epoch returns the group's epoch.
+func (m *Machine) Epoch() uint64 { return m.epoch }
+
+// NextDeadline returns the clock at which the next key expires, 0 if none does.
+func (m *Machine) NextDeadline() int64 { return m.ks.nextDeadline() }
+
+// printable returns the start of a command for an error text.
+func printable(args [][]byte) string {
+	s := ""
+	for i, a := range args {
+		if i == 2 || len(s) > 64 {
+			break
+		}
+		s += string(a[:min(len(a), 64)]) + " "
+	}
+	return s
+}

@@ -1,0 +1,238 @@
+package fsm
+
+import "phonond/redisproto/resp"
+
+// View is what a reading command sees: one database at the machine's clock.
+// Keys whose deadline has passed are not there, removed or not.
+type View struct {
+	m  *Machine
+	db int
+	tx *Tx // the command that is running, nil for a read beside the log
+}
+
+// now returns the cluster clock in ms.
+func (v *View) now() int64 { return v.m.clock }
+
+// wallNow returns the cluster's wall time in unix ms: for TIME and the absolute
+// deadlines of EXPIREAT, never for deciding what has expired.
+func (v *View) wallNow() int64 { return v.m.wall }
+
+// find returns what key holds in the selected database, or nil.
+func (v *View) find(key []byte) *entry { return v.findIn(v.db, key) }
+
+// findIn returns what key holds in database db, or nil.
+func (v *View) findIn(db int, key []byte) *entry {
+	if v.tx != nil {
+		if c := v.tx.staged(db, key); c != nil {
+			if c.gone {
+				return nil
+			}
+			return &c.entry
+		}
+		if v.tx.flushed[db] {
+			return nil
+		}
+	}
+	if n := v.m.ks.dbs[db].get(key); n != nil && !v.m.expired(&n.val) {
+		return &n.val
+	}
+	return nil
+}
+
+// get returns the object of type T under key: its zero value when there is no
+// such key, ok false when the key holds another type.
+func get[T object](v *View, key []byte) (obj T, ok bool) {
+	e := v.find(key)
+	if e == nil {
+		return obj, true
+	}
+	obj, ok = e.obj.(T)
+	return obj, ok
+}
+
+// Tx is what a writing command sees: a view of the state with the command's own
+// changes staged on top. They are committed together when the command returns,
+// and dropped when it returns an error or panics: a command is all or nothing.
+type Tx struct {
+	View
+	changes []change
+	index   map[dbKey]int // finds changes once there are many
+	flushed [Databases]bool
+	tokens  uint64 // fencing tokens given by this command
+}
+
+// change is what a command did to one key.
+type change struct {
+	dbKey
+	gone  bool
+	entry entry
+}
+
+type dbKey struct {
+	db  int
+	key string
+}
+
+// fewChanges is the number up to which a list is searched faster than a map.
+const fewChanges = 8
+
+func (t *Tx) reset(m *Machine, db int) {
+	t.View = View{m: m, db: db, tx: t}
+	clear(t.changes)
+	t.changes = t.changes[:0]
+	t.index = nil
+	t.flushed = [Databases]bool{}
+	t.tokens = 0
+}
+
+func (t *Tx) staged(db int, key []byte) *change {
+	if t.index != nil {
+		if i, ok := t.index[dbKey{db, string(key)}]; ok {
+			return &t.changes[i]
+		}
+		return nil
+	}
+	for i := range t.changes {
+		if c := &t.changes[i]; c.db == db && c.key == string(key) {
+			return c
+		}
+	}
+	return nil
+}
+
+func (t *Tx) stage(db int, key []byte, gone bool, e entry) {
+	if c := t.staged(db, key); c != nil {
+		c.gone, c.entry = gone, e
+		return
+	}
+	t.changes = append(t.changes, change{dbKey{db, string(key)}, gone, e})
+	if len(t.changes) <= fewChanges {
+		return
+	}
+	if t.index == nil {
+		t.index = make(map[dbKey]int, 4*fewChanges)
+		for i, c := range t.changes {
+			t.index[c.dbKey] = i
+		}
+	}
+	t.index[dbKey{db, string(key)}] = len(t.changes) - 1
+}
+
+// putIn stores e under key in database db. A key that is not there gets a new
+// fencing token, one that is there keeps its own.
+func (t *Tx) putIn(db int, key []byte, e entry) {
+	if old := t.findIn(db, key); old != nil {
+		e.token = old.token
+	} else {
+		t.tokens++
+		e.token = t.m.token(t.tokens)
+	}
+	t.stage(db, key, false, e)
+}
+
+// setString stores a string with the given deadline, 0 for none.
+func (t *Tx) setString(key []byte, s string, deadline int64) {
+	t.putIn(t.db, key, entry{str: s, deadline: deadline})
+}
+
+// setObject stores an object under key, which keeps its deadline if it has one.
+// An empty object removes the key.
+func (t *Tx) setObject(key []byte, o object) {
+	if o.len() == 0 {
+		t.delete(key)
+		return
+	}
+	e := entry{obj: o}
+	if old := t.find(key); old != nil {
+		e.deadline = old.deadline
+	}
+	t.putIn(t.db, key, e)
+}
+
+// setDeadline changes when a key that is there expires, 0 for never. A deadline
+// that has passed removes the key.
+func (t *Tx) setDeadline(key []byte, at int64) {
+	e := t.find(key)
+	if e == nil {
+		return
+	}
+	if at != 0 && at <= t.now() {
+		t.delete(key)
+		return
+	}
+	changed := *e
+	changed.deadline = at
+	t.putIn(t.db, key, changed)
+}
+
+// delete removes key and reports whether it was there.
+func (t *Tx) delete(key []byte) bool { return t.deleteIn(t.db, key) }
+
+// deleteIn removes key from database db and reports whether it was there.
+func (t *Tx) deleteIn(db int, key []byte) bool {
+	if t.findIn(db, key) == nil {
+		return false
+	}
+	t.stage(db, key, true, entry{})
+	return true
+}
+
+// flush removes every key of database db.
+func (t *Tx) flush(db int) {
+	t.flushed[db] = true
+	kept := t.changes[:0]
+	for _, c := range t.changes {
+		if c.db != db {
+			kept = append(kept, c)
+		}
+	}
+	t.changes = kept
+	t.index = nil
+}
+
+// commit makes the staged changes part of the state and of the digest.
+func (t *Tx) commit() {
+	m := t.m
+	for db, flushed := range t.flushed {
+		if flushed {
+			m.flushDB(db)
+		}
+	}
+	for i := range t.changes {
+		c := &t.changes[i]
+		old := m.ks.dbs[c.db].get([]byte(c.key))
+		m.version++
+		if c.gone {
+			if old != nil {
+				m.ks.drop(c.db, old)
+			}
+			m.sum.deleted(c.db, c.key)
+			continue
+		}
+		c.entry.version = m.version
+		m.ks.put(c.db, c.key, old, c.entry)
+		m.sum.stored(c.db, c.key, &c.entry)
+	}
+	m.counter += t.tokens
+}
+
+// run executes a command that was found in the table. A panic is a defect: it
+// becomes the same error on every replica, with nothing applied, instead of
+// stopping them all at this entry for ever.
+func (m *Machine) run(cmd *Command, db int, args [][]byte) (reply resp.Value) {
+	t := &m.tx
+	t.reset(m, db)
+	defer func() {
+		if p := recover(); p != nil {
+			m.onPanic(cmd.Name, p)
+			reply = resp.ErrInternal
+		}
+	}()
+	if cmd.Write == nil {
+		return cmd.Read(&t.View, args)
+	}
+	if reply = cmd.Write(t, args); !reply.IsError() {
+		t.commit()
+	}
+	return reply
+}
