@@ -39,12 +39,13 @@ func (m *Machine) expired(e *entry) bool { return e.deadline != 0 && e.deadline 
 // deadline, database and key.
 func (m *Machine) reap(limit int) {
 	for range limit {
-		d, ok := m.ks.due.Min()
-		if !ok || d.at > m.clock {
+		first, db := m.ks.nextDeadline()
+		if first.at == 0 || first.at > m.clock {
 			return
 		}
+		d := &m.ks[db]
 		m.version++
-		m.ks.drop(d.db, m.ks.dbs[d.db].get([]byte(d.key)))
-		m.sum.deleted(d.db, d.key)
+		d.drop(d.keys.get([]byte(first.key)))
+		m.sum.deleted(db, first.key)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 
 	"github.com/cespare/xxhash/v2"
+
+	"phonond/redisproto/command"
 	"phonond/redisproto/resp"
 )
 
@@ -26,6 +28,9 @@ const (
 	digestFlushed
 	digestReply
 	digestOrigin
+	digestScript
+	digestScriptsFlushed
+	digestCall
 )
 
 // begin starts an entry.
@@ -45,23 +50,41 @@ func (d *digest) end() {
 	d.sum = d.h.Sum64()
 }
 
+// spillAt is the size at which the buffer goes into the hash.
+const spillAt = 4096
+
 // spill keeps the buffer small.
 func (d *digest) spill() {
-	if len(d.buf) > 4096 {
-		d.h.Write(d.buf)
-		d.buf = d.buf[:0]
+	if len(d.buf) > spillAt {
+		d.flush()
 	}
+}
+
+func (d *digest) flush() {
+	d.h.Write(d.buf)
+	d.buf = d.buf[:0]
 }
 
 func (d *digest) string(s string) {
 	d.buf = binary.AppendUvarint(d.buf, uint64(len(s)))
-	if len(s) > 4096 {
-		d.h.Write(d.buf)
-		d.buf = d.buf[:0]
+	if len(s) > spillAt {
+		d.flush()
 		d.h.WriteString(s)
 		return
 	}
 	d.buf = append(d.buf, s...)
+	d.spill()
+}
+
+func (d *digest) bytes(s []byte) {
+	d.buf = binary.AppendUvarint(d.buf, uint64(len(s)))
+	if len(s) > spillAt {
+		d.flush()
+		d.h.Write(s)
+		return
+	}
+	d.buf = append(d.buf, s...)
+	d.spill()
 }
 
 func (d *digest) stored(db int, key string, e *entry) {
@@ -97,4 +120,21 @@ func (d *digest) request(r *Request, s Status) {
 	d.buf = append(d.buf, digestOrigin, byte(s))
 	d.buf = binary.BigEndian.AppendUint64(d.buf, r.Origin)
 	d.buf = binary.AppendUvarint(d.buf, r.Seq)
+}
+
+func (d *digest) scriptLoaded(sha string) {
+	d.buf = append(d.buf, digestScript)
+	d.string(sha)
+}
+
+func (d *digest) scriptsFlushed() { d.buf = append(d.buf, digestScriptsFlushed) }
+
+// call folds in a call as it is in the log: replicas whose logs differ show it
+// at once, even where the states they lead to have the same size.
+func (d *digest) call(c *command.Call) {
+	d.buf = append(d.buf, digestCall, byte(c.DB))
+	d.buf = binary.AppendUvarint(d.buf, uint64(len(c.Args)))
+	for _, a := range c.Args {
+		d.bytes(a)
+	}
 }

@@ -67,6 +67,24 @@ type ReadVersion struct {
 
 // Append appends the entry's bytes to b.
 func (e *Entry) Append(b []byte) []byte {
+	b = e.appendHeader(b, len(e.Requests))
+	for i := range e.Requests {
+		b = e.Requests[i].Append(b)
+	}
+	return b
+}
+
+// AppendEncoded appends the bytes of an entry whose requests are already
+// encoded; e.Requests is not looked at.
+func (e *Entry) AppendEncoded(b []byte, requests ...[]byte) []byte {
+	b = e.appendHeader(b, len(requests))
+	for _, r := range requests {
+		b = append(b, r...)
+	}
+	return b
+}
+
+func (e *Entry) appendHeader(b []byte, requests int) []byte {
 	b = append(b, EntryVersion)
 	b = binary.AppendUvarint(b, e.Epoch)
 	b = binary.AppendUvarint(b, e.Term)
@@ -74,11 +92,7 @@ func (e *Entry) Append(b []byte) []byte {
 	b = binary.AppendVarint(b, e.Wall)
 	b = binary.AppendUvarint(b, e.CheckIndex)
 	b = binary.BigEndian.AppendUint64(b, e.CheckDigest)
-	b = binary.AppendUvarint(b, uint64(len(e.Requests)))
-	for i := range e.Requests {
-		b = e.Requests[i].Append(b)
-	}
-	return b
+	return binary.AppendUvarint(b, uint64(requests))
 }
 
 // Append appends the request's bytes to b. Nodes forward requests in this form.

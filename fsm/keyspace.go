@@ -1,6 +1,10 @@
 package fsm
 
-import "github.com/tidwall/btree"
+import (
+	"sort"
+
+	"github.com/tidwall/btree"
+)
 
 // Databases is the number of databases that SELECT can choose from.
 const Databases = 16
@@ -22,9 +26,11 @@ type object interface {
 	len() int
 	// encode writes the elements, whose number has been written, to a snapshot.
 	encode(e *encoder)
+	// encoding is what OBJECT ENCODING says of it.
+	encoding() string
 }
 
-// kind is the type of a value, as TYPE prints it and as snapshots number it.
+// kind is the type of a value, as snapshots number it.
 type kind byte
 
 const (
@@ -35,6 +41,7 @@ const (
 	kindHash
 )
 
+// String returns the name that TYPE prints.
 func (k kind) String() string {
 	return [...]string{"string", "list", "set", "zset", "hash"}[k]
 }
@@ -46,16 +53,18 @@ func (e *entry) kind() kind {
 	return e.obj.kind()
 }
 
-// keyspace is the databases and the order in which their keys expire.
-type keyspace struct {
-	dbs [Databases]*dict[entry]
-	due *btree.BTreeG[deadline]
+// keyspace is the databases.
+type keyspace [Databases]database
+
+// database is keys, and the order in which they expire.
+type database struct {
+	keys *dict[entry]
+	due  *btree.BTreeG[deadline]
 }
 
 // deadline is one key that will expire.
 type deadline struct {
 	at  int64
-	db  int
 	key string
 }
 
@@ -63,69 +72,69 @@ func (a deadline) before(b deadline) bool {
 	if a.at != b.at {
 		return a.at < b.at
 	}
-	if a.db != b.db {
-		return a.db < b.db
-	}
 	return a.key < b.key
 }
 
 func newKeyspace(h hasher) *keyspace {
-	ks := &keyspace{due: btree.NewBTreeGOptions(deadline.before, btree.Options{NoLocks: true})}
-	for i := range ks.dbs {
-		ks.dbs[i] = newDict[entry](h)
+	ks := &keyspace{}
+	for i := range ks {
+		ks[i] = newDatabase(h)
 	}
 	return ks
 }
 
+func newDatabase(h hasher) database {
+	return database{newDict[entry](h), btree.NewBTreeGOptions(deadline.before, btree.Options{NoLocks: true})}
+}
+
 // clone returns a copy in O(1) that may be read while ks goes on changing.
 func (ks *keyspace) clone() *keyspace {
-	c := &keyspace{due: ks.due.Copy()}
-	for i, d := range ks.dbs {
-		c.dbs[i] = d.clone()
+	c := &keyspace{}
+	for i, d := range ks {
+		c[i] = database{d.keys.clone(), d.due.Copy()}
 	}
 	return c
 }
 
-// put stores e and keeps the order of deadlines.
-func (ks *keyspace) put(db int, key string, old *node[entry], e entry) {
+// put stores e in the place of old, which is nil if the key is new, and keeps
+// the order of deadlines.
+func (d *database) put(key string, old *node[entry], e entry) {
 	if old != nil && old.val.deadline != 0 && old.val.deadline != e.deadline {
-		ks.due.Delete(deadline{old.val.deadline, db, key})
+		d.due.Delete(deadline{old.val.deadline, old.key})
 	}
 	if e.deadline != 0 && (old == nil || old.val.deadline != e.deadline) {
-		ks.due.Set(deadline{e.deadline, db, key})
+		d.due.Set(deadline{e.deadline, key})
 	}
-	ks.dbs[db].set(key, e)
+	d.keys.set(key, e)
 }
 
 // drop removes a key that is there.
-func (ks *keyspace) drop(db int, old *node[entry]) {
+func (d *database) drop(old *node[entry]) {
 	if old.val.deadline != 0 {
-		ks.due.Delete(deadline{old.val.deadline, db, old.key})
+		d.due.Delete(deadline{old.val.deadline, old.key})
 	}
-	ks.dbs[db].delete([]byte(old.key))
+	d.keys.delete([]byte(old.key))
 }
 
-// nextDeadline returns the earliest deadline, 0 if no key has one.
-func (ks *keyspace) nextDeadline() int64 {
-	d, ok := ks.due.Min()
-	if !ok {
+// nextDeadline returns the earliest deadline and the database it is in, 0 if no
+// key has one.
+func (ks *keyspace) nextDeadline() (first deadline, db int) {
+	for i := range ks {
+		if d, ok := ks[i].due.Min(); ok && (first.at == 0 || d.at < first.at) {
+			first, db = d, i
+		}
+	}
+	return first, db
+}
+
+// expired counts the keys whose deadline has passed but which have not been
+// removed yet.
+func (d *database) expired(now int64) int {
+	if first, ok := d.due.Min(); !ok || first.at > now {
 		return 0
 	}
-	return d.at
-}
-
-// dueIn counts the keys of a database whose deadline has passed but which have
-// not been removed yet.
-func (ks *keyspace) dueIn(db int, now int64) int {
-	n := 0
-	ks.due.Scan(func(d deadline) bool {
-		if d.at > now {
-			return false
-		}
-		if d.db == db {
-			n++
-		}
-		return true
+	return sort.Search(d.due.Len(), func(i int) bool {
+		next, _ := d.due.GetAt(i)
+		return next.at > now
 	})
-	return n
 }

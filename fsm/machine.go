@@ -8,6 +8,7 @@ package fsm
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"phonond/redisproto/command"
 	"phonond/redisproto/resp"
@@ -48,6 +49,7 @@ type Machine struct {
 	term    uint64 // and its term
 	sum     digest
 
+	reads  atomic.Uint64 // draws beside the log: not part of the state
 	recent [recentDigests]checkpoint
 	tx     Tx
 }
@@ -148,6 +150,7 @@ func (m *Machine) request(r *Request) (out Outcome, err error) {
 		if cmd == nil {
 			return Outcome{}, fmt.Errorf("%w: command %q is unknown to this program", ErrEntry, printable(c.Args))
 		}
+		m.sum.call(&r.Calls[i])
 		replies[i] = m.run(cmd, c.DB, c.Args)
 		m.sum.reply(replies[i])
 	}
@@ -173,8 +176,11 @@ func (m *Machine) unchanged(reads []ReadVersion) bool {
 // Apply, and has made sure that the state is recent enough.
 func (m *Machine) Read(c command.Call) (reply resp.Value) {
 	cmd := m.cfg.Table.Lookup(c.Args)
-	if cmd == nil || cmd.Read == nil {
+	switch {
+	case cmd == nil || cmd.Read == nil:
 		return resp.ErrInternal
+	case !cmd.ArityOK(len(c.Args)):
+		return resp.ErrArity(cmd.Name)
 	}
 	defer m.recovered(cmd, &reply)
 	return cmd.Read(&View{m: m, db: c.DB}, c.Args)
@@ -186,7 +192,7 @@ func (m *Machine) Read(c command.Call) (reply resp.Value) {
 // Apply.
 func (m *Machine) Refuse(c command.Call) (reply resp.Value, ok bool) {
 	cmd := m.cfg.Table.Lookup(c.Args)
-	if cmd == nil {
+	if cmd == nil || !cmd.ArityOK(len(c.Args)) {
 		return reply, false
 	}
 	ok = true
@@ -225,14 +231,7 @@ func (m *Machine) hasher() hasher { return hasher{m.cfg.Seed[0], m.cfg.Seed[1]} 
 
 func (m *Machine) flushDB(db int) {
 	m.version++
-	old := m.ks.dbs[db]
-	m.ks.dbs[db] = newDict[entry](old.hash)
-	old.each(func(key string, e entry) bool {
-		if e.deadline != 0 {
-			m.ks.due.Delete(deadline{e.deadline, db, key})
-		}
-		return true
-	})
+	m.ks[db] = newDatabase(m.hasher())
 	m.sum.flushed(db)
 }
 
@@ -249,7 +248,10 @@ func (m *Machine) Clock() int64 { return m.clock }
 func (m *Machine) Epoch() uint64 { return m.epoch }
 
 // NextDeadline returns the clock at which the next key expires, 0 if none does.
-func (m *Machine) NextDeadline() int64 { return m.ks.nextDeadline() }
+func (m *Machine) NextDeadline() int64 {
+	d, _ := m.ks.nextDeadline()
+	return d.at
+}
 
 // printable returns the start of a command for an error text.
 func printable(args [][]byte) string {

@@ -63,9 +63,9 @@ func (s *Snapshot) WriteTo(w io.Writer) (int64, error) {
 		e.string(text)
 		return e.err == nil
 	})
-	for _, d := range s.m.ks.dbs {
-		e.uvarint(uint64(d.len()))
-		d.each(func(key string, v entry) bool {
+	for _, d := range s.m.ks {
+		e.uvarint(uint64(d.keys.len()))
+		d.keys.each(func(key string, v entry) bool {
 			e.entry(key, &v)
 			return e.err == nil
 		})
@@ -92,9 +92,9 @@ func Restore(cfg Config, r io.Reader) (*Machine, error) {
 	for range d.count() {
 		m.scripts.set(d.string(), d.string())
 	}
-	for db := range m.ks.dbs {
+	for db := range m.ks {
 		for range d.count() {
-			d.entry(m, db)
+			d.entry(&m.ks[db])
 			if d.err != nil {
 				return nil, d.err
 			}
@@ -374,7 +374,7 @@ func (d *snapshotReader) origins(m *Machine) {
 	}
 }
 
-func (d *snapshotReader) entry(m *Machine, db int) {
+func (d *snapshotReader) entry(db *database) {
 	k := kind(d.byte())
 	key := d.string()
 	e := entry{deadline: d.varint(), version: d.uvarint(), token: d.uvarint()}
@@ -384,14 +384,14 @@ func (d *snapshotReader) entry(m *Machine, db int) {
 	case k == kindString:
 		e.str = d.string()
 	default:
-		if e.obj = d.object(k, m.ks.dbs[db].hash); e.obj == nil || d.err != nil {
+		if e.obj = d.object(k, db.keys.hash); e.obj == nil || d.err != nil {
 			d.failf("key %q has a value of unknown kind %d", key, k)
 			return
 		}
 	}
-	m.ks.dbs[db].load(key, e)
+	db.keys.load(key, e)
 	if e.deadline != 0 {
-		m.ks.due.Set(deadline{e.deadline, db, key})
+		db.due.Set(deadline{e.deadline, key})
 	}
 }
 
@@ -400,6 +400,12 @@ func (d *snapshotReader) entry(m *Machine, db int) {
 func (d *snapshotReader) object(k kind, h hasher) object {
 	n := d.count()
 	switch k {
+	case kindList:
+		return decodeList(d, n)
+	case kindSet:
+		return decodeSet(d, n, h)
+	case kindZSet:
+		return decodeZSet(d, n, h)
 	case kindHash:
 		return decodeHash(d, n, h)
 	}

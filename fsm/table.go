@@ -1,7 +1,7 @@
 package fsm
 
 import (
-	"strings"
+	"slices"
 
 	"phonond/redisproto/command"
 	"phonond/redisproto/resp"
@@ -9,7 +9,8 @@ import (
 
 // Command is one row of the machine's command table: what the command is, and
 // the function that is it. Exactly one of Read and Write is set; a row with Subs
-// has neither.
+// has neither. The functions are called with a number of arguments that the
+// row's arity allows.
 type Command struct {
 	command.Spec
 	// Read answers from the state and changes nothing.
@@ -35,11 +36,10 @@ type Table struct {
 // exactly one function, is a defect of the program and panics.
 func NewTable(lists ...[]Command) *Table {
 	t := &Table{byName: map[string]*Command{}}
-	for _, list := range lists {
-		for i := range list {
-			t.add(&list[i])
-			t.specs = append(t.specs, &list[i].Spec)
-		}
+	rows := slices.Concat(lists...)
+	for i := range rows {
+		t.add(&rows[i])
+		t.specs = append(t.specs, &rows[i].Spec)
 	}
 	return t
 }
@@ -48,10 +48,14 @@ func (t *Table) add(c *Command) {
 	if t.byName[c.Name] != nil {
 		panic("fsm: command " + c.Name + " is declared twice")
 	}
+	if len(c.Name) > maxName {
+		panic("fsm: command " + c.Name + " has too long a name")
+	}
 	t.byName[c.Name] = c
 	if len(c.Subs) == 0 && (c.Read == nil) == (c.Write == nil) {
 		panic("fsm: command " + c.Name + " needs one function")
 	}
+	c.Subs = slices.Clone(c.Subs) // the list itself is not ours to change
 	for i := range c.Subs {
 		c.Subcommands = append(c.Subcommands, &c.Subs[i].Spec)
 		t.add(&c.Subs[i])
@@ -62,24 +66,44 @@ func (t *Table) add(c *Command) {
 // order of their rows.
 func (t *Table) Specs() []*command.Spec { return t.specs }
 
+// maxName is the length of the longest name, "container|subcommand" included.
+const maxName = 48
+
 // Lookup finds the command that args call, by its name in any letter case and
-// the subcommand if it has any, or nil.
+// the subcommand if it has any, or nil. It does not allocate.
 func (t *Table) Lookup(args [][]byte) *Command {
-	if len(args) == 0 {
+	if len(args) == 0 || len(args[0]) > maxName {
 		return nil
 	}
-	c := t.byName[lower(args[0])]
+	var buf [2*maxName + 1]byte
+	name := appendLower(buf[:0], args[0])
+	c := t.byName[string(name)]
 	if c == nil || len(c.Subs) == 0 {
 		return c
 	}
-	if len(args) < 2 {
+	if len(args) < 2 || len(args[1]) > maxName {
 		return nil
 	}
-	return t.byName[c.Name+"|"+lower(args[1])]
+	return t.byName[string(appendLower(append(name, '|'), args[1]))]
 }
 
-// lower returns b in lower case, without allocating when it already is.
-func lower(b []byte) string { return strings.ToLower(string(b)) }
+func appendLower(dst, b []byte) []byte {
+	for _, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
+// DataCommands are the commands of a region's group.
+func DataCommands() *Table {
+	return NewTable(
+		stringCommands, keyCommands, expireCommands, scanCommands, objectCommands, serverCommands,
+		hashCommands, listCommands, setCommands, zsetCommands, scriptCommands,
+	)
+}
 
 // read and write make rows.
 
@@ -89,6 +113,11 @@ func read(name string, arity, firstKey int, f func(*View, [][]byte) resp.Value, 
 
 func write(name string, arity, firstKey int, f func(*Tx, [][]byte) resp.Value, syntax, summary string) Command {
 	return Command{Write: f, Spec: spec(name, arity, firstKey, command.Write, syntax, summary)}
+}
+
+// container makes the row of a command that is only a name before subcommands.
+func container(name, summary string, subs ...Command) Command {
+	return Command{Subs: subs, Spec: spec(name, -2, 0, 0, "", summary)}
 }
 
 func spec(name string, arity, firstKey int, flags command.Flags, syntax, summary string) command.Spec {
@@ -104,15 +133,19 @@ func (c Command) flags(f command.Flags) Command { c.Flags |= f; return c }
 
 func (c Command) lastKey(last, step int) Command { c.LastKey, c.KeyStep = last, step; return c }
 
+func (c Command) numKeys(at int) Command { c.NumKeys = at; return c }
+
 func (c Command) scatter(s command.Scatter) Command { c.Scatter = s; return c }
+
+func (c Command) since(version string) Command { c.Since = version; return c }
 
 func (c Command) refuse(f func(*View, [][]byte) (resp.Value, bool)) Command { c.Refuse = f; return c }
 
-// group marks the rows of one type: the group and version that COMMAND DOCS
-// shows.
+// group marks the rows of one type with the group that COMMAND DOCS shows.
 func group(name string, rows ...Command) []Command {
 	for i := range rows {
 		rows[i].Group = name
+		group(name, rows[i].Subs...)
 	}
 	return rows
 }

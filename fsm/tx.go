@@ -33,7 +33,7 @@ func (v *View) findIn(db int, key []byte) *entry {
 			return nil
 		}
 	}
-	if n := v.m.ks.dbs[db].get(key); n != nil && !v.m.expired(&n.val) {
+	if n := v.m.ks[db].keys.get(key); n != nil && !v.m.expired(&n.val) {
 		return &n.val
 	}
 	return nil
@@ -59,7 +59,12 @@ type Tx struct {
 	index   map[dbKey]int // finds changes once there are many
 	flushed [Databases]bool
 	tokens  uint64 // fencing tokens given by this command
+
+	scripts        []loadedScript // made known to EVALSHA
+	scriptsFlushed bool           // after the others were forgotten
 }
+
+type loadedScript struct{ sha, text string }
 
 // change is what a command did to one key.
 type change struct {
@@ -83,6 +88,7 @@ func (t *Tx) reset(m *Machine, db int) {
 	t.index = nil
 	t.flushed = [Databases]bool{}
 	t.tokens = 0
+	t.scripts, t.scriptsFlushed = nil, false
 }
 
 func (t *Tx) staged(db int, key []byte) *change {
@@ -149,6 +155,16 @@ func (t *Tx) setObject(key []byte, o object) {
 	t.putIn(t.db, key, e)
 }
 
+// replaceObject stores an object under key, whatever it held, without a
+// deadline. An empty object removes the key.
+func (t *Tx) replaceObject(key []byte, o object) {
+	if o.len() == 0 {
+		t.delete(key)
+		return
+	}
+	t.putIn(t.db, key, entry{obj: o})
+}
+
 // setDeadline changes when a key that is there expires, 0 for never. A deadline
 // that has passed removes the key.
 func (t *Tx) setDeadline(key []byte, at int64) {
@@ -190,6 +206,16 @@ func (t *Tx) flush(db int) {
 	t.index = nil
 }
 
+// loadScript makes a script known to EVALSHA.
+func (t *Tx) loadScript(sha string, text []byte) {
+	if !t.hasScript(sha) {
+		t.scripts = append(t.scripts, loadedScript{sha, string(text)})
+	}
+}
+
+// flushScripts makes EVALSHA forget all scripts.
+func (t *Tx) flushScripts() { t.scripts, t.scriptsFlushed = nil, true }
+
 // commit makes the staged changes part of the state and of the digest.
 func (t *Tx) commit() {
 	m := t.m
@@ -200,26 +226,38 @@ func (t *Tx) commit() {
 	}
 	for i := range t.changes {
 		c := &t.changes[i]
-		old := m.ks.dbs[c.db].get([]byte(c.key))
+		d := &m.ks[c.db]
+		old := d.keys.get([]byte(c.key))
 		m.version++
 		if c.gone {
 			if old != nil {
-				m.ks.drop(c.db, old)
+				d.drop(old)
 			}
 			m.sum.deleted(c.db, c.key)
 			continue
 		}
 		c.entry.version = m.version
-		m.ks.put(c.db, c.key, old, c.entry)
+		d.put(c.key, old, c.entry)
 		m.sum.stored(c.db, c.key, &c.entry)
 	}
 	m.counter += t.tokens
+	if t.scriptsFlushed {
+		m.scripts = newDict[string](m.hasher())
+		m.sum.scriptsFlushed()
+	}
+	for _, s := range t.scripts {
+		m.scripts.set(s.sha, s.text)
+		m.sum.scriptLoaded(s.sha)
+	}
 }
 
 // run executes a command that was found in the table. A panic is a defect: it
 // becomes the same error on every replica, with nothing applied, instead of
 // stopping them all at this entry for ever.
 func (m *Machine) run(cmd *Command, db int, args [][]byte) (reply resp.Value) {
+	if !cmd.ArityOK(len(args)) {
+		return resp.ErrArity(cmd.Name)
+	}
 	t := &m.tx
 	t.reset(m, db)
 	defer func() {

@@ -1,0 +1,352 @@
+// Package group runs one Raft group over one state machine: it proposes
+// requests in batches, makes reads linearizable, keeps the cluster clock while
+// it leads, takes snapshots, and stops the process rather than go on after a
+// failed disk or a diverged state. The system group and a region's group differ
+// only in the commands they know. Package cluster owns the groups of a node;
+// package route decides which one a command goes to.
+package group
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"phonond/fsm"
+	"phonond/redisproto/command"
+	"phonond/redisproto/resp"
+)
+
+// Config is what a group is made from.
+type Config struct {
+	Name    string     // "system", or the region it is named after
+	Node    string     // this node's id, stable for ever
+	Machine fsm.Config // the state machine's configuration
+	Storage *Storage   // log, votes and snapshots; closed by Close
+	Stream  raft.StreamLayer
+	// Servers is the first configuration of the group, the same on every node. It
+	// is used only while the storage is empty.
+	Servers []raft.Server
+	Timing  Timing
+	Limits  Limits
+	// Fatal is called when the group cannot go on: a write to the disk failed or
+	// hangs, an entry is damaged or unknown, the state differs from the leader's.
+	// The process is expected to end; until it does the group applies and answers
+	// nothing more. It is called at most once a cause, from any goroutine.
+	Fatal func(error)
+	Log   *slog.Logger
+}
+
+// Timing are the timeouts of a group. All replicas of a group should use equal
+// values, but for Election, which is longer away from home so that leaders are
+// elected at home.
+type Timing struct {
+	// Election is how long a follower hears nothing before it asks for votes, and
+	// how long an election may take. At least 10 ms, default 1 s.
+	Election time.Duration
+	// Lease is how long a leader stays one without hearing from a majority. It
+	// must not exceed the smallest Election of any voter. Default 500 ms.
+	Lease time.Duration
+	// RPC bounds a message between replicas. Default 10 s.
+	RPC time.Duration
+	// DiskStall is how long one write to the disk may take before the node is
+	// taken for hung. Default 10 s.
+	DiskStall time.Duration
+}
+
+// DefaultTiming suits replicas that are up to about 150 ms apart.
+func DefaultTiming() Timing {
+	return Timing{Election: time.Second, Lease: 500 * time.Millisecond, RPC: 10 * time.Second, DiskStall: 10 * time.Second}
+}
+
+// Limits bound what a group takes on.
+type Limits struct {
+	// A snapshot is taken after so much time if anything was written, after so many
+	// entries, or after so many bytes of them, whichever comes first. Defaults 2
+	// minutes, 65536 and 64 MiB.
+	SnapshotInterval time.Duration
+	SnapshotEntries  int64
+	SnapshotBytes    int64
+	// TrailingBytes is about how much log is kept after a snapshot, so that a
+	// follower that was away for a while need not be sent the snapshot. Default
+	// 128 MiB.
+	TrailingBytes int64
+	// QueueBytes is how much may wait to be proposed. What comes above is
+	// refused. Default 64 MiB.
+	QueueBytes int64
+}
+
+// DefaultLimits are the defaults of [Limits].
+func DefaultLimits() Limits {
+	return Limits{
+		SnapshotInterval: 2 * time.Minute, SnapshotEntries: 65536, SnapshotBytes: 64 << 20,
+		TrailingBytes: 128 << 20, QueueBytes: 64 << 20,
+	}
+}
+
+// The errors of requests. Those that say "not applied" are certain of it.
+var (
+	// ErrNotLeader is returned when this replica does not lead the group, or lost
+	// the lead before the request was in the log. The request was not applied.
+	ErrNotLeader = errors.New("not the leader")
+	// ErrUncertain is returned when the lead was lost while the request was in the
+	// log: the next leader may or may not apply it. To ask again with the same
+	// request id is safe and tells.
+	ErrUncertain = errors.New("the leader was lost, the outcome is unknown")
+	// ErrBusy is returned when too much waits to be proposed. The request was not
+	// applied.
+	ErrBusy = errors.New("too many requests are waiting")
+	// ErrUnknownOrigin is returned when the group does not know the origin of the
+	// request. It was not applied by this attempt.
+	ErrUnknownOrigin = errors.New("the request's origin is not known to the group")
+	// ErrConflict is returned when a key that the request had read has changed.
+	// The request was not applied.
+	ErrConflict = errors.New("a key that was read has changed")
+	// ErrStopped is returned when the group is stopped. Whether it was applied is
+	// unknown.
+	ErrStopped = errors.New("the group is stopped")
+)
+
+// Call is a request on its way through the group.
+type Call struct {
+	// Request is the request's encoding ([fsm.Request.Append]). It is not changed
+	// any more, and known to be sound: it goes into the log as it is.
+	Request []byte
+	// Done is called exactly once, with one reply for each call of the request or
+	// with one of the errors of this package. It must not block: it runs on a
+	// goroutine that others wait for.
+	Done func(replies []resp.Value, err error)
+}
+
+// Group is one replica of a Raft group.
+type Group struct {
+	cfg   Config
+	log   *slog.Logger
+	raft  *raft.Raft
+	trans *raft.NetworkTransport
+	store *watchedStore
+
+	mu      sync.RWMutex // held by readers of machine, exclusively by Apply
+	machine *fsm.Machine
+	failed  error // set once: the machine is of no more use
+
+	queue  queue
+	lead   atomic.Pointer[leadership] // nil unless this replica leads and may serve
+	leader *leaderWatch
+
+	nextDeadline atomic.Int64 // cluster clock at which the next key expires, 0 for none
+	armedFor     atomic.Int64 // the one for which the proposer's timer is set
+	stats        counters
+
+	stop      context.CancelFunc
+	stopped   context.Context
+	loops     sync.WaitGroup // the group's own goroutines
+	proposals sync.WaitGroup // entries whose outcome is awaited
+}
+
+// leadership is one term in which this replica leads.
+type leadership struct {
+	term  uint64
+	clock int64     // the cluster clock when the term's first entry was applied
+	start time.Time // and a moment not before that, on the monotonic clock
+}
+
+// now returns the cluster clock as this leader stamps it.
+func (l *leadership) now() int64 { return l.clock + time.Since(l.start).Milliseconds() }
+
+// Open starts the replica. It returns an error when the storage holds what it
+// cannot read; nothing is changed then.
+func Open(cfg Config) (*Group, error) {
+	g := &Group{
+		cfg: cfg, log: cfg.Log.With("group", cfg.Name), machine: fsm.New(cfg.Machine),
+		queue: newQueue(cfg.Limits.QueueBytes), leader: newLeaderWatch(),
+	}
+	g.stopped, g.stop = context.WithCancel(context.Background())
+	g.store = watch(cfg.Storage, cfg.Timing.DiskStall, g.fatal)
+
+	if err := g.openRaft(); err != nil {
+		g.stop()
+		g.store.close()
+		return nil, fmt.Errorf("group %s: %w", cfg.Name, err)
+	}
+	g.loops.Go(g.watchLeader)
+	g.loops.Go(g.propose)
+	g.loops.Go(g.snapshots)
+	return g, nil
+}
+
+// openRaft starts the library. It panics on some kinds of damaged storage; the
+// panic becomes the error.
+func (g *Group) openRaft() (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%s: %v: the storage is damaged: restore it from a backup, or remove it and let the node join as a new one", g.cfg.Storage.Path, p)
+		}
+	}()
+	conf := g.raftConfig()
+	logger := newRaftLogger(g.log)
+	conf.Logger = logger
+	g.trans = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+		Stream: g.cfg.Stream, MaxPool: 3, Timeout: g.cfg.Timing.RPC,
+		// One message in flight turns off the pipeline, which can wedge a follower
+		// for ever after one failed append (hashicorp/raft#612).
+		MaxRPCsInFlight: 1, Logger: logger, ServerAddressProvider: byID{},
+	})
+	stores := g.store
+	has, err := raft.HasExistingState(stores, stores, stores.snapshots)
+	if err == nil && !has {
+		err = raft.BootstrapCluster(conf, stores, stores, stores.snapshots, g.trans, raft.Configuration{Servers: g.cfg.Servers})
+	}
+	if err == nil {
+		cache, cacheErr := raft.NewLogCache(512, stores)
+		if cacheErr != nil {
+			return cacheErr
+		}
+		g.raft, err = raft.NewRaft(conf, (*machine)(g), cache, stores, stores.snapshots, transport{g.trans})
+	}
+	if err != nil {
+		g.trans.Close()
+		return fmt.Errorf("%s: %w", g.cfg.Storage.Path, err)
+	}
+	return nil
+}
+
+func (g *Group) raftConfig() *raft.Config {
+	conf := raft.DefaultConfig()
+	conf.LocalID = raft.ServerID(g.cfg.Node)
+	conf.HeartbeatTimeout = g.cfg.Timing.Election
+	conf.ElectionTimeout = g.cfg.Timing.Election
+	conf.LeaderLeaseTimeout = min(g.cfg.Timing.Lease, g.cfg.Timing.Election)
+	conf.MaxAppendEntries = 512
+	// When to take a snapshot is decided in snapshots.go; raft's own rule, which
+	// knows only entries, is out of reach.
+	conf.SnapshotThreshold, conf.SnapshotInterval = math.MaxInt64, time.Hour
+	conf.NoLegacyTelemetry = true
+	return conf
+}
+
+// byID resolves a replica's address to its id: package mux, below the stream
+// layer, knows where a node is now.
+type byID struct{}
+
+func (byID) ServerAddr(id raft.ServerID) (raft.ServerAddress, error) {
+	return raft.ServerAddress(id), nil
+}
+
+// Name returns the group's name.
+func (g *Group) Name() string { return g.cfg.Name }
+
+// fatal reports a cause for which the process must end.
+func (g *Group) fatal(err error) {
+	g.lead.Store(nil)
+	g.cfg.Fatal(fmt.Errorf("group %s: %w", g.cfg.Name, err))
+}
+
+// Drain refuses what comes from now on and waits for what is in flight.
+func (g *Group) Drain() {
+	g.stop()
+	g.queue.close(ErrStopped)
+	// Entries in flight end before raft does: a future that raft drops at its end
+	// would be waited for for ever (hashicorp/raft#498).
+	g.proposals.Wait()
+}
+
+// Close stops the replica and closes the storage. The seat in the group stays,
+// and so does the lead, for as long as it takes the others to notice: see
+// [Group.HandOver]. It is quick once the connections between nodes are closed.
+func (g *Group) Close() error {
+	g.Drain()
+	err := g.raft.Shutdown().Error()
+	g.trans.Close()
+	g.loops.Wait()
+	return errors.Join(err, g.store.close())
+}
+
+// HandOver gives the lead to the most advanced voter, within ctx.
+func (g *Group) HandOver(ctx context.Context) error { return g.wait(ctx, g.raft.LeadershipTransfer()) }
+
+// Transfer gives the lead to a voter. That it returns nil means only that this
+// replica does not lead any more.
+func (g *Group) Transfer(ctx context.Context, node string) error {
+	for _, s := range g.Servers() {
+		if string(s.ID) != node {
+			continue
+		}
+		if s.Suffrage != raft.Voter {
+			return fmt.Errorf("node %s is no voter of group %s", node, g.cfg.Name)
+		}
+		return g.wait(ctx, g.raft.LeadershipTransferToServer(s.ID, s.Address))
+	}
+	return fmt.Errorf("node %s has no replica of group %s", node, g.cfg.Name)
+}
+
+// wait waits for a future that raft answers even while it shuts down.
+func (g *Group) wait(ctx context.Context, f raft.Future) error {
+	done := make(chan error, 1)
+	g.proposals.Go(func() { done <- f.Error() })
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Servers returns the group's configuration as this replica knows it.
+func (g *Group) Servers() []raft.Server {
+	f := g.raft.GetConfiguration()
+	if f.Error() != nil {
+		return nil
+	}
+	return f.Configuration().Servers
+}
+
+// Read answers reading calls, in order, from the state as it is here and now.
+// Whether that is recent enough is the caller's business: see [Group.Barrier].
+func (g *Group) Read(calls []command.Call) []resp.Value {
+	replies := make([]resp.Value, len(calls))
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	for i, c := range calls {
+		replies[i] = g.machine.Read(c)
+	}
+	return replies
+}
+
+// Refuse answers calls that would change nothing, all or none of them: see
+// [fsm.Machine.Refuse]. ok is false for no calls at all.
+func (g *Group) Refuse(calls []command.Call) (replies []resp.Value, ok bool) {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	for i, c := range calls {
+		reply, ok := g.machine.Refuse(c)
+		if !ok {
+			return nil, false
+		}
+		if replies == nil {
+			replies = make([]resp.Value, len(calls))
+		}
+		replies[i] = reply
+	}
+	return replies, replies != nil
+}
+
+// Clock returns the cluster clock of the state, in ms.
+func (g *Group) Clock() int64 {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	return g.machine.Clock()
+}
+
+// Digest returns the index of the last entry applied and the rolling digest
+// after it.
+func (g *Group) Digest() (index, digest uint64) {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	return g.machine.Index(), g.machine.Digest()
+}

@@ -1,0 +1,143 @@
+package group
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"phonond/fsm"
+)
+
+// machine is the group as raft's state machine.
+type machine Group
+
+var (
+	_ raft.FSM                = (*machine)(nil)
+	_ raft.ConfigurationStore = (*machine)(nil)
+)
+
+// applied is what raft hands back to whoever proposed an entry.
+type applied struct {
+	outcomes []fsm.Outcome
+	void     bool // proposed in another term or epoch: nothing was applied
+}
+
+// Apply is called by raft for each committed entry, one after the other.
+func (m *machine) Apply(l *raft.Log) any {
+	g := (*Group)(m)
+	e, err := open(l.Data)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.failed != nil {
+		return g.failed
+	}
+	var done applied
+	if err == nil {
+		done.void = e.Term != l.Term || e.Epoch != g.machine.Epoch()
+		done.outcomes, err = g.machine.Apply(l.Index, l.Term, e)
+	}
+	if err != nil {
+		g.failed = fmt.Errorf("entry %d in %s: %w", l.Index, g.cfg.Storage.Path, err)
+		go g.fatal(g.failed) // not under the lock, and not on raft's goroutine
+		return g.failed
+	}
+	g.nextDeadline.Store(g.machine.NextDeadline())
+	g.stats.bytes.Add(int64(len(l.Data)))
+	g.stats.entries.Add(1)
+	g.stats.requests.Add(int64(len(e.Requests)))
+	return done
+}
+
+// StoreConfiguration is called for membership changes. The machine does not
+// keep them; that the method is there lets raft take a snapshot after one.
+func (m *machine) StoreConfiguration(uint64, raft.Configuration) {}
+
+// Snapshot is called between two entries. It takes a reference to the state; the
+// writing goes on beside further entries.
+func (m *machine) Snapshot() (raft.FSMSnapshot, error) {
+	g := (*Group)(m)
+	start := time.Now()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.failed != nil {
+		return nil, g.failed
+	}
+	s := &snapshot{g: g, s: g.machine.Snapshot()}
+	s.stall = time.Since(start)
+	return s, nil
+}
+
+// Restore is called with the newest snapshot at the start, and with the
+// leader's when this replica is too far behind. The state is replaced only by
+// one that was read whole and is sound.
+func (m *machine) Restore(r io.ReadCloser) error {
+	defer r.Close()
+	g := (*Group)(m)
+	start := time.Now()
+	restored, err := fsm.Restore(g.cfg.Machine, r)
+	if err != nil {
+		return fmt.Errorf("snapshot in %s: %w", g.cfg.Storage.Path, err)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.machine = restored
+	g.nextDeadline.Store(restored.NextDeadline())
+	g.stats.restored.Store(time.Since(start).Microseconds())
+	return nil
+}
+
+// snapshot is one on its way to the disk.
+type snapshot struct {
+	g     *Group
+	s     *fsm.Snapshot
+	stall time.Duration
+}
+
+// Persist writes the snapshot. It runs beside Apply.
+func (s *snapshot) Persist(sink raft.SnapshotSink) error {
+	start := time.Now()
+	n, err := s.s.WriteTo(sink)
+	if err != nil {
+		return errors.Join(err, sink.Cancel())
+	}
+	if err := sink.Close(); err != nil {
+		return err
+	}
+	st := &s.g.stats
+	st.snapshotBytes.Store(n)
+	st.snapshotStall.Store(s.stall.Microseconds())
+	st.snapshotTook.Store(time.Since(start).Microseconds())
+	st.snapshots.Add(1)
+	s.g.log.Info("snapshot written", "index", s.s.Index(), "bytes", n, "stall", s.stall, "took", time.Since(start))
+	return nil
+}
+
+// Release is called by raft when it is done with the snapshot.
+func (*snapshot) Release() {}
+
+// errDamaged is returned for an entry whose checksum is wrong.
+var errDamaged = errors.New("its checksum is wrong: the log is damaged; remove the group's directory on this node only if the other replicas are sound, and let the node join as a new one")
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// seal appends a checksum to an entry. The log store has none of its own for
+// values, and what it gives back is applied without another look.
+func seal(entry []byte) []byte {
+	return binary.BigEndian.AppendUint32(entry, crc32.Checksum(entry, castagnoli))
+}
+
+// open checks and decodes a sealed entry.
+func open(data []byte) (*fsm.Entry, error) {
+	if len(data) < 4 {
+		return nil, errDamaged
+	}
+	entry, sum := data[:len(data)-4], binary.BigEndian.Uint32(data[len(data)-4:])
+	if crc32.Checksum(entry, castagnoli) != sum {
+		return nil, errDamaged
+	}
+	return fsm.DecodeEntry(entry)
+}

@@ -1,0 +1,215 @@
+package group
+
+import (
+	"errors"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"phonond/fsm"
+)
+
+const (
+	// inFlight is how many entries may be on their way at once. Two keep the disk
+	// of the leader and those of its followers busy at the same time; more only
+	// make entries smaller.
+	inFlight = 2
+	// tickGap is the least time between two entries that do nothing but expire
+	// keys.
+	tickGap = 100 * time.Millisecond
+	// retryLead is how soon a leader that could not open its term, such as while
+	// a transfer was under way that failed, tries again.
+	retryLead = 50 * time.Millisecond
+	// entryOverhead is room for what an entry holds besides requests.
+	entryOverhead = 96
+)
+
+// Propose takes a request on its way. c.Done tells the outcome, possibly before
+// Propose returns.
+func (g *Group) Propose(c *Call) {
+	if g.lead.Load() == nil {
+		c.Done(nil, ErrNotLeader)
+		return
+	}
+	if err := g.queue.addCall(c); err != nil {
+		c.Done(nil, err)
+	}
+}
+
+// Barrier calls done once everything that was acknowledged before Barrier was
+// called has been applied here, so that a read from then on is linearizable.
+// Reads that arrive together share one log entry, or ride on one that is
+// proposed anyway; the entry brings the clock, so they see expiry as well. done
+// must not block.
+func (g *Group) Barrier(done func(error)) {
+	if g.lead.Load() == nil {
+		done(ErrNotLeader)
+		return
+	}
+	if err := g.queue.addRead(done); err != nil {
+		done(err)
+	}
+}
+
+// propose is the loop that turns the queue into entries while this replica
+// leads. It never waits for a batch to fill: an entry takes whatever came while
+// the ones before it were on their way.
+func (g *Group) propose() {
+	p := proposer{Group: g, slots: make(chan struct{}, inFlight), timer: time.NewTimer(time.Hour)}
+	defer p.timer.Stop()
+	for p.step() {
+	}
+}
+
+// proposer is the state of the loop.
+type proposer struct {
+	*Group
+	slots  chan struct{} // one token for each entry in flight
+	timer  *time.Timer
+	ticked time.Time // when the last entry for expiry alone was proposed
+	leads  bool      // raft says that this replica leads
+}
+
+// step waits for something to do and does it. It returns false when the group
+// stops.
+func (p *proposer) step() bool {
+	p.timer.Reset(p.sleep())
+	due := false
+	select {
+	case <-p.stopped.Done():
+		return false
+	case p.leads = <-p.raft.LeaderCh():
+		p.changeLead(p.leads)
+		return true
+	case <-p.queue.wake:
+	case <-p.timer.C:
+		due = true
+	}
+	if p.lead.Load() == nil {
+		p.queue.fail(ErrNotLeader)
+		if due && p.leads && p.raft.State() == raft.Leader {
+			p.beginTerm()
+		}
+		return true
+	}
+	select {
+	case <-p.stopped.Done():
+		return false
+	case p.leads = <-p.raft.LeaderCh():
+		p.changeLead(p.leads)
+	case p.slots <- struct{}{}:
+		if !p.send(due) {
+			<-p.slots
+		}
+	}
+	return true
+}
+
+// send proposes what is waiting. It returns false when there is nothing to
+// propose.
+func (p *proposer) send(due bool) bool {
+	lead := p.lead.Load()
+	if lead == nil {
+		p.queue.fail(ErrNotLeader)
+		return false
+	}
+	calls, reads := p.queue.take()
+	if len(calls)+len(reads) == 0 {
+		if !due {
+			return false
+		}
+		p.ticked = time.Now()
+	}
+	f := p.raft.ApplyLog(raft.Log{Data: p.entry(lead, calls)}, 0)
+	p.proposals.Go(func() {
+		p.await(f, lead, calls, reads)
+		<-p.slots
+	})
+	return true
+}
+
+// sleep returns how long the loop may wait if nothing comes: until a key
+// expires, or until it asks again for a lead that raft says it has.
+func (p *proposer) sleep() time.Duration {
+	lead, next := p.lead.Load(), p.nextDeadline.Load()
+	p.armedFor.Store(next)
+	switch {
+	case lead == nil && p.leads:
+		return retryLead
+	case lead == nil, next == 0:
+		return time.Hour
+	}
+	wait := time.Duration(next-lead.now()) * time.Millisecond
+	return max(wait, tickGap-time.Since(p.ticked), 0)
+}
+
+// entry encodes a log entry.
+func (g *Group) entry(lead *leadership, calls []*Call) []byte {
+	requests, bytes := make([][]byte, len(calls)), entryOverhead
+	for i, c := range calls {
+		requests[i] = c.Request
+		bytes += len(c.Request)
+	}
+	e := fsm.Entry{Term: lead.term, Stamp: lead.now(), Wall: time.Now().UnixMilli()}
+	g.mu.RLock()
+	e.Epoch, e.CheckIndex, e.CheckDigest = g.machine.Epoch(), g.machine.Index(), g.machine.Digest()
+	g.mu.RUnlock()
+	return seal(e.AppendEncoded(make([]byte, 0, bytes), requests...))
+}
+
+// await tells the outcome of an entry to whoever waits for it.
+func (g *Group) await(f raft.ApplyFuture, lead *leadership, calls []*Call, reads []func(error)) {
+	if err := raftError(f.Error()); err != nil {
+		g.lostLead(lead)
+		finish(calls, reads, err)
+		return
+	}
+	done, ok := f.Response().(applied)
+	switch {
+	case !ok: // the replica has failed and applies nothing more
+		finish(calls, reads, ErrUncertain)
+	case done.void:
+		g.lostLead(lead)
+		finish(calls, reads, ErrNotLeader)
+	default:
+		for i, c := range calls {
+			c.Done(done.outcomes[i].Replies, statusError(done.outcomes[i].Status))
+		}
+		finish(nil, reads, nil)
+		g.rearm()
+	}
+}
+
+// statusError returns the error that a request's status stands for.
+func statusError(s fsm.Status) error {
+	switch s {
+	case fsm.Applied, fsm.Repeated:
+		return nil
+	case fsm.UnknownOrigin:
+		return ErrUnknownOrigin
+	case fsm.Conflict:
+		return ErrConflict
+	case fsm.Overrun:
+		return ErrBusy
+	}
+	return ErrUncertain // Stale: nobody waits for it any more
+}
+
+// raftError maps raft's errors to ours: whether the entry may yet be applied.
+func raftError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipTransferInProgress), errors.Is(err, raft.ErrEnqueueTimeout):
+		return ErrNotLeader
+	}
+	return ErrUncertain
+}
+
+// rearm wakes the loop when an entry brought a deadline that is earlier than the
+// one its timer is set for.
+func (g *Group) rearm() {
+	next, armed := g.nextDeadline.Load(), g.armedFor.Load()
+	if next != 0 && (armed == 0 || next < armed) {
+		g.queue.nudge()
+	}
+}

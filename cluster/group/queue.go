@@ -1,0 +1,119 @@
+package group
+
+import "sync"
+
+// The bounds of one log entry. Raft copies entries whole, and a leader that is
+// busy with a large one sends no heartbeat of the main loop.
+const (
+	maxEntryBytes    = 256 << 10
+	maxEntryRequests = 4096
+)
+
+// queue holds what waits to be proposed: requests, and reads that need an entry
+// to ride on.
+type queue struct {
+	mu     sync.Mutex
+	calls  []*Call
+	reads  []func(error)
+	bytes  int64
+	limit  int64
+	closed error
+	// wake has a token while there is something in the queue.
+	wake chan struct{}
+}
+
+func newQueue(limit int64) queue { return queue{limit: limit, wake: make(chan struct{}, 1)} }
+
+func (q *queue) addCall(c *Call) error {
+	n := int64(len(c.Request))
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed != nil {
+		return q.closed
+	}
+	// A single request above the limit passes when nothing else waits.
+	if q.bytes > 0 && q.bytes+n > q.limit {
+		return ErrBusy
+	}
+	q.bytes += n
+	q.calls = append(q.calls, c)
+	q.signal()
+	return nil
+}
+
+func (q *queue) addRead(done func(error)) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed != nil {
+		return q.closed
+	}
+	q.reads = append(q.reads, done)
+	q.signal()
+	return nil
+}
+
+// signal leaves a token in wake. The lock is held.
+func (q *queue) signal() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// nudge wakes the proposer although nothing was added.
+func (q *queue) nudge() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.signal()
+}
+
+// take removes what fits into one entry, and every read: all of them arrived
+// before the entry is proposed, so it is a barrier for each.
+func (q *queue) take() ([]*Call, []func(error)) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n, bytes := 0, int64(0)
+	for n < len(q.calls) && n < maxEntryRequests {
+		s := int64(len(q.calls[n].Request))
+		if n > 0 && bytes+s > maxEntryBytes {
+			break
+		}
+		bytes += s
+		n++
+	}
+	calls, reads := q.calls[:n:n], q.reads
+	q.calls, q.reads = q.calls[n:], nil
+	q.bytes -= bytes
+	if len(q.calls) > 0 {
+		q.signal()
+	} else {
+		q.calls = nil
+	}
+	return calls, reads
+}
+
+// fail empties the queue: nothing in it was applied.
+func (q *queue) fail(err error) {
+	q.mu.Lock()
+	calls, reads := q.calls, q.reads
+	q.calls, q.reads, q.bytes = nil, nil, 0
+	q.mu.Unlock()
+	finish(calls, reads, err)
+}
+
+// close fails what waits and all that comes later.
+func (q *queue) close(err error) {
+	q.mu.Lock()
+	q.closed = err
+	q.mu.Unlock()
+	q.fail(err)
+}
+
+func finish(calls []*Call, reads []func(error), err error) {
+	for _, c := range calls {
+		c.Done(nil, err)
+	}
+	for _, done := range reads {
+		done(err)
+	}
+}

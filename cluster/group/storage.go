@@ -1,0 +1,99 @@
+package group
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/raft"
+	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+	"go.etcd.io/bbolt"
+)
+
+// Storage is where a replica keeps its log, its votes and its snapshots. It
+// belongs to one group of one node; nothing of it is ever shared.
+type Storage struct {
+	Path      string // for messages: where an operator has to look
+	Logs      raft.LogStore
+	Stable    raft.StableStore
+	Snapshots raft.SnapshotStore
+	Closer    io.Closer // may be nil
+}
+
+// keptSnapshots is how many snapshots are kept on disk: one more than needed,
+// for the day the newest cannot be read.
+const keptSnapshots = 2
+
+// OpenBolt opens or creates the storage in dir: a bbolt file for log and votes,
+// and a directory of snapshots. An error names the file and what to do.
+func OpenBolt(dir string, log *slog.Logger) (_ *Storage, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	if err := sweep(filepath.Join(dir, "snapshots")); err != nil {
+		return nil, err
+	}
+	file := filepath.Join(dir, "raft.db")
+	defer func() {
+		if p := recover(); p != nil { // bbolt does so on some damaged pages
+			err = damaged(file, fmt.Errorf("%v", p))
+		}
+	}()
+	store, err := raftboltdb.New(raftboltdb.Options{
+		Path: file,
+		BoltOptions: &bbolt.Options{
+			// The map keeps its speed when much of the file is free, and is rebuilt
+			// at the start instead of being written with every entry.
+			FreelistType: bbolt.FreelistMapType, NoFreelistSync: true,
+			Timeout: time.Second,
+		},
+	})
+	switch {
+	case errors.Is(err, bbolt.ErrTimeout):
+		return nil, fmt.Errorf("%s is in use by another process: is this node already running?", file)
+	case errors.Is(err, bbolt.ErrInvalid), errors.Is(err, bbolt.ErrChecksum), errors.Is(err, bbolt.ErrVersionMismatch):
+		return nil, damaged(file, err)
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	snapshots, err := raft.NewFileSnapshotStoreWithLogger(dir, keptSnapshots, newRaftLogger(log))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", dir, err), store.Close())
+	}
+	return &Storage{Path: dir, Logs: store, Stable: store, Snapshots: snapshots, Closer: store}, nil
+}
+
+func damaged(file string, err error) error {
+	return fmt.Errorf("%s is damaged (%w): restore it from a backup, or, if the other replicas are sound, remove the node's data directory and let it join as a new node", file, err)
+}
+
+// sweep removes what a crash left of half-written snapshots.
+func sweep(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), ".tmp") {
+			if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Memory returns a storage that keeps nothing beyond the process: for a cluster
+// to try things on.
+func Memory() *Storage {
+	store := raft.NewInmemStore()
+	return &Storage{Path: "memory", Logs: store, Stable: store, Snapshots: raft.NewInmemSnapshotStore()}
+}

@@ -1,0 +1,92 @@
+package cluster
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// identity is who a node is, kept in its data directory from the first start on.
+type identity struct {
+	Node   string `json:"node"`
+	Region string `json:"region"`
+	// Seat is a random mark of the data directory: whoever comes with the same id
+	// and another mark has lost what it voted for, and must not vote again.
+	Seat string `json:"seat"`
+	// Incarnation counts the starts.
+	Incarnation uint64 `json:"incarnation"`
+}
+
+const identityFile = "node.json"
+
+// loadIdentity reads the node's identity, or makes one, and counts the start.
+func loadIdentity(dir, node, region string) (identity, error) {
+	path := filepath.Join(dir, identityFile)
+	id := identity{Node: node, Region: region, Seat: randomHex(16)}
+	if id.Node == "" {
+		id.Node = region + "-" + randomHex(4)
+	}
+	err := readJSON(path, &id)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+	case err != nil:
+		return identity{}, err
+	case node != "" && id.Node != node:
+		return identity{}, fmt.Errorf("%s is of node %q, the configuration says %q: a node's id is for ever; give the new node a data directory of its own", path, id.Node, node)
+	case id.Region != region:
+		return identity{}, fmt.Errorf("%s is of a node in region %q, the configuration says %q: a node cannot move between regions", path, id.Region, region)
+	}
+	id.Incarnation++
+	return id, writeJSON(path, id)
+}
+
+func randomHex(n int) string {
+	b := make([]byte, n)
+	rand.Read(b) // never fails
+	return hex.EncodeToString(b)
+}
+
+// readJSON reads a file of ours. The error names the file, and says what to do
+// when it is damaged.
+func readJSON(path string, v any) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(b, v); err != nil {
+		return fmt.Errorf("%s is damaged (%w): restore it from a backup, or remove the data directory and let the node join as a new one", path, err)
+	}
+	return nil
+}
+
+// writeJSON replaces a file so that a crash leaves the old or the new one, whole.
+func writeJSON(path string, v any) error {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	tmp := path + ".tmp"
+	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(b, '\n'))
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(tmp, path)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	d, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

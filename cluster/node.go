@@ -1,0 +1,442 @@
+// Package cluster is a node: one process of a phonond cluster. A [Node] opens
+// its storage, finds or makes its cluster, starts its groups, the way to other
+// nodes and the port for clients, in that order, and stops them in reverse. It
+// owns everything below it and keeps nothing global: ten nodes fit in a test.
+package cluster
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+	"phonond/cluster/config"
+	"phonond/cluster/gossip"
+	"phonond/cluster/group"
+	"phonond/cluster/mux"
+	"phonond/cluster/placement"
+	"phonond/cluster/route"
+	"phonond/fsm"
+	"phonond/fsm/system"
+	"phonond/redisproto"
+	"phonond/redisproto/resp"
+)
+
+// Config is what a node is made from.
+type Config struct {
+	Config  *config.Config // the settings; not changed
+	Version string         // of the program
+	Log     *slog.Logger
+	// Fatal is called when the node cannot go on: see [group.Config]. The process
+	// is expected to end.
+	Fatal func(error)
+
+	// ClusterTLS and ClientTLS protect the two ports. Nil means plain.
+	ClusterTLS *tls.Config
+	ClientTLS  *tls.Config
+	GossipKeys [][]byte
+
+	// Network is where listeners and connections come from. Default: TCP.
+	Network mux.Network
+	// Gossip replaces gossip's own sockets, in tests.
+	Gossip memberlist.Transport
+	// Storage opens the storage of a group. Default: bbolt files below the data
+	// directory.
+	Storage func(group string) (*group.Storage, error)
+	// Settle is how long a home voter must have been well before it is given the
+	// lead back. Default 30 s.
+	Settle time.Duration
+}
+
+// Node is one process of the cluster.
+type Node struct {
+	cfg     Config
+	log     *slog.Logger
+	self    system.Node
+	started time.Time
+
+	book   *gossip.Book
+	mux    *mux.Mux
+	gossip *gossip.Gossip
+	resp   *redisproto.Server
+
+	genesis atomic.Pointer[genesis]
+	state   atomic.Pointer[system.State] // what the system group said last
+	table   atomic.Pointer[route.Table]
+	router  atomic.Pointer[route.Router] // nil until the node has its groups
+	groups  map[string]*group.Group      // complete before router is set
+
+	ctx    context.Context // of the node's own tasks
+	cancel context.CancelFunc
+	tasks  sync.WaitGroup
+	// starting is comeUp alone: until it is done, what there is to stop may grow.
+	starting sync.WaitGroup
+	failed   chan error // the reason for which the node has not come up
+}
+
+// Start starts a node. It returns once the ports are open: finding the cluster
+// goes on behind, and until it is found clients are told that the node is
+// loading. [Node.Ready] waits for it.
+func Start(cfg Config) (_ *Node, err error) {
+	if cfg.Network == nil {
+		cfg.Network = mux.TCP()
+	}
+	if cfg.Settle == 0 {
+		cfg.Settle = 30 * time.Second
+	}
+	n := &Node{cfg: cfg, log: cfg.Log, started: time.Now(), groups: map[string]*group.Group{}, failed: make(chan error, 1)}
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	defer func() {
+		if err != nil {
+			n.Kill()
+		}
+	}()
+	steps := []func() error{n.openData, n.openMux, n.openResp, n.openGossip}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	n.starting.Go(n.comeUp)
+	return n, nil
+}
+
+// openData reads who this node is and where the others were.
+func (n *Node) openData() error {
+	conf := n.cfg.Config
+	if err := os.MkdirAll(conf.DataDir, 0o700); err != nil {
+		return err
+	}
+	id, err := loadIdentity(conf.DataDir, conf.Node, conf.Region)
+	if err != nil {
+		return err
+	}
+	n.log = n.log.With("node", id.Node)
+	n.self = system.Node{
+		ID: id.Node, Region: id.Region, Seat: id.Seat, Incarnation: id.Incarnation, Version: n.cfg.Version,
+		ClusterAddr: conf.ClusterAddr(), RESPAddr: conf.RESPAddr(), GossipAddr: conf.GossipAddr(),
+	}
+	n.book, err = gossip.OpenBook(filepath.Join(conf.DataDir, "nodes.json"), n.log)
+	return err
+}
+
+// openMux opens the port between nodes and answers those who have no cluster.
+func (n *Node) openMux() (err error) {
+	conf := n.cfg.Config
+	n.mux, err = mux.New(mux.Config{
+		Network: n.cfg.Network, Addr: conf.Cluster.Listen, TLS: n.cfg.ClusterTLS, Log: n.log,
+		Self:    mux.Identity{ClusterName: conf.Cluster.Name, Region: n.self.Region, Node: n.self.ID},
+		Resolve: n.book.Addr,
+	})
+	if err != nil {
+		return err
+	}
+	hellos := n.mux.Handle(mux.Hello, "")
+	n.tasks.Go(func() { n.answerHellos(hellos) })
+	return nil
+}
+
+// openResp opens the port for clients.
+func (n *Node) openResp() error {
+	conf := n.cfg.Config
+	rc := redisproto.DefaultConfig()
+	rc.Password = conf.RESP.Password.Reveal()
+	rc.MaxClients = conf.RESP.MaxClients
+	rc.IdleTimeout = conf.RESP.IdleTimeout
+	rc.MaxOutput = int(conf.RESP.OutputBuffer)
+	rc.MaxBulk = int(conf.RESP.MaxBulk)
+	rc.MaxQuery = max(rc.MaxQuery, 2*rc.MaxBulk)
+	rc.Databases = fsm.Databases
+	rc.Logger = n.log
+	rc.Commands = n.commands()
+	rc.Settings = n.settings
+	server, err := redisproto.New(rc, backend{n})
+	if err != nil {
+		return err
+	}
+	ln, err := n.cfg.Network.Listen(conf.RESP.Listen)
+	if err != nil {
+		return fmt.Errorf("resp.listen: %w", err)
+	}
+	n.resp = server
+	n.tasks.Go(func() {
+		if err := server.ServeTLS(ln, n.cfg.ClientTLS); err != nil {
+			n.log.Error("the port for clients is closed", "error", err)
+		}
+	})
+	return nil
+}
+
+// openGossip begins to look for other nodes.
+func (n *Node) openGossip() error {
+	conf := n.cfg.Config
+	g, err := gossip.Start(gossip.Config{
+		Self: n.member(), ClusterName: conf.Cluster.Name, BindAddr: conf.Gossip.Listen, AdvertiseAddr: conf.Gossip.Advertise,
+		Keys: n.cfg.GossipKeys, Transport: n.cfg.Gossip, WAN: len(conf.Regions) > 1, Seeds: n.seeds, Log: n.log,
+		OnChange: func(ms []gossip.Member) {
+			for _, m := range ms {
+				if m.ID != n.self.ID {
+					n.book.Learn(m)
+				}
+			}
+		},
+		OnConflict: func(c gossip.Conflict) {
+			n.log.Error("two nodes use the same id", "conflict", c)
+		},
+	})
+	n.gossip = g
+	return err
+}
+
+func (n *Node) member() gossip.Member { return memberOf(n.self) }
+
+func memberOf(s system.Node) gossip.Member {
+	return gossip.Member{
+		ID: s.ID, Region: s.Region, ClusterAddr: s.ClusterAddr, RESPAddr: s.RESPAddr, GossipAddr: s.GossipAddr,
+		Version: s.Version, Incarnation: s.Incarnation,
+	}
+}
+
+// learn takes note of where a node says it is.
+func (n *Node) learn(s system.Node) {
+	if s.ID != n.self.ID {
+		n.book.Learn(memberOf(s))
+	}
+}
+
+// seeds are the gossip addresses of all nodes ever heard of.
+func (n *Node) seeds() []string {
+	var addrs []string
+	for _, m := range n.book.All() {
+		if m.GossipAddr != "" && m.ID != n.self.ID {
+			addrs = append(addrs, m.GossipAddr)
+		}
+	}
+	return addrs
+}
+
+// comeUp finds the cluster and starts this node's part of it.
+func (n *Node) comeUp() {
+	err := n.findAndJoin()
+	if err != nil && n.ctx.Err() == nil {
+		n.log.Error("the node cannot start", "error", err)
+		n.failed <- err
+		n.cfg.Fatal(err)
+	}
+}
+
+func (n *Node) findAndJoin() error {
+	g, err := n.findCluster(n.ctx)
+	if err != nil {
+		return err
+	}
+	id, err := g.clusterID()
+	if err != nil {
+		return err
+	}
+	if seat := g.State.Node(n.self.ID); seat == nil || seat.Seat != n.self.Seat {
+		return fmt.Errorf("%s is of a cluster in which this node has no seat: the data directory was put together from two", genesisFile)
+	}
+	n.mux.SetCluster(id)
+	for _, s := range g.State.Nodes {
+		n.learn(s)
+	}
+	n.genesis.Store(g)
+	if err := n.setState(&g.State); err != nil {
+		return err
+	}
+	if err := n.openGroups(g); err != nil {
+		return err
+	}
+	n.openRouter()
+	n.tasks.Go(n.register)
+	n.tasks.Go(n.meet)
+	n.tasks.Go(n.preferHome)
+	return nil
+}
+
+// setState acts on what the system group says.
+func (n *Node) setState(s *system.State) error {
+	ranges := make([]placement.Range, len(s.Slots))
+	for i, r := range s.Slots {
+		ranges[i] = placement.Range(r)
+	}
+	rules := make([]placement.Rule, len(s.Rules))
+	for i, r := range s.Rules {
+		rules[i] = placement.Rule(r)
+	}
+	table, err := route.NewTable(s.Epoch, ranges, rules)
+	if err != nil {
+		return err
+	}
+	for _, node := range s.Nodes {
+		n.learn(node)
+	}
+	n.state.Store(s)
+	n.table.Store(table)
+	return nil
+}
+
+// openRouter starts the way to other nodes and opens the node for commands.
+func (n *Node) openRouter() {
+	r := route.New(route.Config{
+		Node: n.self.ID, Home: n.homeGroup(), Groups: n.groups, Table: n.table.Load,
+		Regions:  n.regionNames,
+		Replicas: n.replicas,
+		Commands: dataCommands, System: systemCommands,
+		Dial: func(ctx context.Context, node string) (net.Conn, error) {
+			return n.mux.DialNode(ctx, node, mux.Link, "", 0)
+		},
+		Query: n.answerQuery, Timeout: n.cfg.Config.RequestTimeout, Log: n.log,
+	})
+	ln := n.mux.Handle(mux.Link, "")
+	n.tasks.Go(func() { r.Serve(ln) })
+	n.router.Store(r)
+}
+
+// The command tables of all groups of a kind.
+var (
+	dataCommands   = fsm.DataCommands()
+	systemCommands = system.Commands()
+)
+
+// homeGroup is the group for commands without a key: this region's, or the first
+// where this region owns no keys.
+func (n *Node) homeGroup() string {
+	for _, r := range n.state.Load().Regions {
+		if r.Name == n.self.Region {
+			return r.Name
+		}
+	}
+	return n.state.Load().Regions[0].Name
+}
+
+func (n *Node) regionNames() []string {
+	s := n.state.Load()
+	names := make([]string, len(s.Regions))
+	for i, r := range s.Regions {
+		names[i] = r.Name
+	}
+	return names
+}
+
+func (n *Node) replicas(name string) []string {
+	if g := n.state.Load().Group(name); g != nil {
+		return g.Replicas()
+	}
+	return nil
+}
+
+// errNotUp is returned for what needs the groups before they are there.
+var errNotUp = errors.New("the node is starting: it has not found its cluster yet")
+
+// Ready waits until every group has a leader that this node can reach. It
+// returns the reason when the node could not start.
+func (n *Node) Ready(ctx context.Context) error {
+	for {
+		err := n.allLed(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case err := <-n.failed:
+			n.failed <- err
+			return err
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func (n *Node) allLed(ctx context.Context) error {
+	r := n.router.Load()
+	if r == nil {
+		return errNotUp
+	}
+	text, err := n.readState(ctx)
+	if err != nil {
+		return err
+	}
+	if text.Kind != resp.Bulk {
+		return errNotUp // the system group has a leader, but no state yet
+	}
+	for _, name := range n.regionNames() {
+		if _, err := r.Run(ctx, name, dataCall("DBSIZE")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Stop ends the node: it hands over the groups it leads, answers what has
+// arrived from clients, and keeps its seats. It takes until ctx is over at most.
+func (n *Node) Stop(ctx context.Context) {
+	var wg sync.WaitGroup
+	for _, g := range n.groups {
+		if g.Leads() {
+			wg.Go(func() {
+				if err := g.HandOver(ctx); err != nil {
+					n.log.Warn("the lead was not handed over", "group", g.Name(), "error", err)
+				}
+			})
+		}
+	}
+	wg.Wait()
+	n.stop(ctx)
+}
+
+// Kill ends the node at once, as a crash does: what is in flight stays so.
+func (n *Node) Kill() {
+	if n.mux != nil {
+		n.mux.Close()
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	n.stop(ctx)
+}
+
+// stop ends what has been started. Clients come first, for as long as everything
+// they may wait for is there; raft comes after the connections between nodes,
+// whose end is what its goroutines wait for.
+func (n *Node) stop(ctx context.Context) {
+	n.cancel()
+	n.starting.Wait()
+	if n.resp != nil {
+		n.resp.Shutdown(ctx)
+	}
+	if r := n.router.Load(); r != nil {
+		r.Close()
+	}
+	var drains sync.WaitGroup
+	for _, g := range n.groups {
+		drains.Go(g.Drain)
+	}
+	drains.Wait()
+	if n.gossip != nil {
+		n.gossip.Stop()
+	}
+	if n.mux != nil {
+		n.mux.Close()
+	}
+	n.tasks.Wait()
+	for _, g := range n.groups {
+		if err := g.Close(); err != nil {
+			n.log.Error("the group's storage was not closed", "group", g.Name(), "error", err)
+		}
+	}
+}
+
+// ID returns the node's id.
+func (n *Node) ID() string { return n.self.ID }
+
+// RESPAddr returns the address for clients.
+func (n *Node) RESPAddr() string { return n.self.RESPAddr }

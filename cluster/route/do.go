@@ -1,0 +1,126 @@
+package route
+
+import (
+	"context"
+	"slices"
+
+	"phonond/redisproto/command"
+	"phonond/redisproto/resp"
+)
+
+// The bounds of what one connection has on the way to one group at once. A
+// longer pipeline goes in parts, one after the other.
+const (
+	maxCalls = 4096
+	maxBytes = 256 << 10
+)
+
+// Do sends calls to the groups that own their keys and returns a reply for each.
+// Calls for one group are done in the order given, all together; those for
+// different groups side by side. A call that concerns several groups waits for
+// those before it, and those after it wait for it.
+func (r *Router) Do(ctx context.Context, calls []command.Call) []resp.Value {
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
+	defer cancel()
+	d := doing{Router: r, ctx: ctx, replies: make([]resp.Value, len(calls))}
+	table := r.cfg.Table()
+	for i := range calls {
+		c := &calls[i]
+		if isEval(c) {
+			d.flush()
+			r.loadScript(ctx, c)
+		}
+		name, whole := r.owner(table, c)
+		switch {
+		case whole:
+			d.add(name, *c, i)
+		case c.Spec.Scatter == command.OneGroup:
+			d.replies[i] = resp.ErrCrossSlot
+		default:
+			d.flush()
+			d.replies[i] = r.scatter(ctx, table, *c)
+		}
+	}
+	d.flush()
+	return d.replies
+}
+
+// owner returns the group that owns all keys of a call. whole is false when
+// there is no single one.
+func (r *Router) owner(table *Table, c *command.Call) (name string, whole bool) {
+	var buf [8][]byte
+	if c.Spec.Scatter == command.AllGroups {
+		regions := r.cfg.Regions()
+		return regions[0], len(regions) == 1
+	}
+	keys, ok := c.Spec.Keys(buf[:0], c.Args)
+	if !ok || len(keys) == 0 {
+		return r.cfg.Home, true // the command finds out what is wrong with it
+	}
+	name = table.Region(keys[0])
+	for _, k := range keys[1:] {
+		if table.Region(k) != name {
+			return "", false
+		}
+	}
+	return name, true
+}
+
+// doing is one run of Do.
+type doing struct {
+	*Router
+	ctx     context.Context
+	replies []resp.Value
+	parts   []*work // one a group
+	calls   int
+	bytes   int
+}
+
+func (d *doing) add(name string, c command.Call, at int) {
+	i := slices.IndexFunc(d.parts, func(w *work) bool { return w.group == name })
+	if i < 0 {
+		i = len(d.parts)
+		d.parts = append(d.parts, &work{group: name})
+	}
+	w := d.parts[i]
+	w.calls, w.at = append(w.calls, c), append(w.at, at)
+	d.calls++
+	for _, a := range c.Args {
+		d.bytes += len(a)
+	}
+	if d.calls >= maxCalls || d.bytes >= maxBytes {
+		d.flush()
+	}
+}
+
+// flush does what was added: the parts side by side.
+func (d *doing) flush() {
+	attempts := make([]attempt, len(d.parts))
+	errs := make([]error, len(d.parts))
+	for i, w := range d.parts {
+		w.readOnly = readOnly(w.calls)
+		attempts[i], errs[i] = d.start(d.ctx, w)
+	}
+	for i, w := range d.parts {
+		var replies []resp.Value
+		if errs[i] == nil {
+			replies, errs[i] = d.finish(d.ctx, w, attempts[i])
+		}
+		for n, at := range w.at {
+			if errs[i] != nil {
+				d.replies[at] = errorReply(errs[i])
+			} else {
+				d.replies[at] = replies[n]
+			}
+		}
+	}
+	d.parts, d.calls, d.bytes = d.parts[:0], 0, 0
+}
+
+// errorReply returns what a client is told.
+func errorReply(err error) resp.Value {
+	if e, ok := err.(*Error); ok {
+		return e.Reply()
+	}
+	return resp.ErrInternal
+}

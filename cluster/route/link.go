@@ -1,0 +1,248 @@
+package route
+
+import (
+	"bufio"
+	"context"
+	"net"
+	"sync"
+	"time"
+
+	"phonond/cluster/group"
+)
+
+// Limits of a link.
+const (
+	linkDial = 3 * time.Second
+	// linkPing is how often a link with unanswered frames is pinged, and linkDead
+	// after what silence it is given up: a partition breaks no connection, and a
+	// request that waits on one could be answered elsewhere.
+	linkPing = time.Second
+	linkDead = 3 * time.Second
+	// linkRedial is the least time between two attempts to reach a node.
+	linkRedial = 100 * time.Millisecond
+	// linkQueue bounds what waits to be written to one node.
+	linkQueue = 64 << 20
+)
+
+// links are the connections to other nodes, one a node, made when needed.
+type links struct {
+	dial    func(ctx context.Context, node string) (net.Conn, error)
+	mu      sync.Mutex
+	byNode  map[string]*link
+	closed  bool
+	running sync.WaitGroup
+}
+
+func (ls *links) get(node string) *link {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if ls.closed {
+		return nil
+	}
+	l := ls.byNode[node]
+	if l == nil {
+		l = &link{node: node, links: ls, waiting: map[uint64]func(answer){}}
+		ls.byNode[node] = l
+	}
+	return l
+}
+
+func (ls *links) close() {
+	ls.mu.Lock()
+	ls.closed = true
+	all := ls.byNode
+	ls.byNode = nil
+	ls.mu.Unlock()
+	for _, l := range all {
+		l.mu.Lock()
+		l.fail(l.conn, group.ErrUncertain)
+		l.mu.Unlock()
+	}
+	ls.running.Wait()
+}
+
+// link is the way to one node: frames of many connections go out together, and
+// answers come back in any order.
+type link struct {
+	node  string
+	links *links
+
+	mu      sync.Mutex
+	conn    *linkConn // nil while there is none
+	dialing bool
+	failed  time.Time // when the last dial failed
+	next    uint64
+	waiting map[uint64]func(answer)
+	out     []byte // frames to be written
+}
+
+// linkConn is one connection of a link.
+type linkConn struct {
+	net.Conn
+	wake chan struct{} // out has frames
+	gone chan struct{} // closed when the connection is given up
+	seen time.Time     // when something last arrived; guarded by link.mu
+}
+
+// send sends a frame and calls done with the answer, once. done must not block.
+// The frame's bytes are copied before send returns.
+func (l *link) send(kind frameType, fill func([]byte) []byte, done func(answer)) {
+	l.mu.Lock()
+	if l.conn == nil && !l.dialing {
+		if time.Since(l.failed) < linkRedial || !l.startDial() {
+			l.mu.Unlock()
+			done(answer{err: ErrUnreachable})
+			return
+		}
+	}
+	if len(l.out) > linkQueue {
+		l.mu.Unlock()
+		done(answer{err: group.ErrBusy})
+		return
+	}
+	l.next++
+	id := l.next
+	if len(l.waiting) == 0 && l.conn != nil {
+		l.conn.seen = time.Now() // silence before the first question is no sign
+	}
+	l.waiting[id] = done
+	l.out = appendFrame(l.out, kind, id, fill)
+	if l.conn != nil {
+		l.conn.nudge()
+	}
+	l.mu.Unlock()
+}
+
+func (c *linkConn) nudge() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// startDial begins to connect. The lock is held.
+func (l *link) startDial() bool {
+	l.links.mu.Lock()
+	defer l.links.mu.Unlock()
+	if l.links.closed {
+		return false
+	}
+	l.dialing = true
+	l.links.running.Go(l.connect)
+	return true
+}
+
+func (l *link) connect() {
+	ctx, cancel := context.WithTimeout(context.Background(), linkDial)
+	defer cancel()
+	conn, err := l.links.dial(ctx, l.node)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.links.mu.Lock()
+	closed := l.links.closed
+	l.links.mu.Unlock()
+	l.dialing = false
+	if err == nil && closed {
+		conn.Close()
+		err = ErrUnreachable
+	}
+	if err != nil {
+		l.failed = time.Now()
+		l.fail(nil, ErrUnreachable) // nothing has left this node
+		return
+	}
+	l.conn = &linkConn{Conn: conn, wake: make(chan struct{}, 1), gone: make(chan struct{}), seen: time.Now()}
+	l.conn.nudge()
+	c := l.conn
+	l.links.running.Go(func() { l.write(c) })
+	l.links.running.Go(func() { l.read(c) })
+}
+
+// fail gives up connection c, nil for one that was never made, and tells err to
+// all who wait. The lock is held.
+func (l *link) fail(c *linkConn, err error) {
+	if c != l.conn {
+		return // an old one; those who wait now wait for another
+	}
+	if c != nil {
+		close(c.gone)
+		c.Close()
+		l.conn = nil
+	}
+	waiting := l.waiting
+	l.waiting, l.out = map[uint64]func(answer){}, nil
+	for _, done := range waiting {
+		done(answer{err: err})
+	}
+}
+
+// write sends what gathers in out, all of it at a time.
+func (l *link) write(c *linkConn) {
+	ping := time.NewTicker(linkPing)
+	defer ping.Stop()
+	var buf []byte
+	for {
+		select {
+		case <-c.gone:
+			return
+		case <-c.wake:
+		case <-ping.C:
+		}
+		l.mu.Lock()
+		if l.conn != c {
+			l.mu.Unlock()
+			return
+		}
+		if len(l.waiting) > 0 {
+			switch silent := time.Since(c.seen); {
+			case silent > linkDead:
+				l.fail(c, group.ErrUncertain)
+				l.mu.Unlock()
+				return
+			case silent > linkPing:
+				l.out = appendFrame(l.out, framePing, 0, func(b []byte) []byte { return b })
+			}
+		}
+		buf, l.out = l.out, buf[:0]
+		l.mu.Unlock()
+		if len(buf) == 0 {
+			continue
+		}
+		c.SetWriteDeadline(time.Now().Add(linkDead))
+		if _, err := c.Write(buf); err != nil {
+			l.lost(c)
+			return
+		}
+		if cap(buf) > 1<<20 {
+			buf = nil
+		}
+	}
+}
+
+// read gives answers to those who wait for them.
+func (l *link) read(c *linkConn) {
+	r := bufio.NewReaderSize(c, 64<<10)
+	for {
+		f, err := readFrame(r)
+		if err != nil {
+			l.lost(c)
+			return
+		}
+		l.mu.Lock()
+		c.seen = time.Now()
+		done := l.waiting[f.id]
+		delete(l.waiting, f.id)
+		l.mu.Unlock()
+		if done != nil {
+			done(decodeAnswer(f.payload))
+		}
+	}
+}
+
+// lost gives up a connection that broke. What was sent over it may have been
+// applied.
+func (l *link) lost(c *linkConn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fail(c, group.ErrUncertain)
+}

@@ -1,0 +1,105 @@
+package route
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"phonond/cluster/group"
+	"phonond/redisproto/resp"
+)
+
+// Errors that a link adds to those of package group.
+var (
+	// ErrUnreachable is returned when a node could not be reached. Nothing was
+	// sent to it.
+	ErrUnreachable = errors.New("the node cannot be reached")
+	// ErrNoReplica is returned by a node that has no replica of the group.
+	ErrNoReplica = errors.New("the node has no replica of the group")
+	// ErrRefused is returned by a node that could not read a request, or does not
+	// know its command. Nothing was applied.
+	ErrRefused = errors.New("the request was refused")
+)
+
+// wireErrors numbers the errors that a node may answer with. The numbers are
+// part of the link's format.
+var wireErrors = map[byte]error{
+	1: group.ErrNotLeader,
+	2: group.ErrUncertain,
+	3: group.ErrBusy,
+	4: group.ErrUnknownOrigin,
+	5: group.ErrConflict,
+	6: group.ErrStopped,
+	7: ErrNoReplica,
+	8: ErrRefused,
+}
+
+// notApplied reports whether err says that this attempt applied nothing.
+func notApplied(err error) bool {
+	return !errors.Is(err, group.ErrUncertain) && !errors.Is(err, group.ErrStopped)
+}
+
+// answer is what an attempt came back with.
+type answer struct {
+	replies []resp.Value
+	err     error
+	hint    string // the leader, as far as the answering node knows
+	// at is set instead of replies when reads may now be answered by the replica
+	// here: whoever waits does that itself, beside the others.
+	at   *group.Group
+	data []byte // of a query
+}
+
+func appendAnswer(b []byte, a answer) []byte {
+	code := byte(0)
+	if a.err != nil {
+		code = 2 // an error without a number leaves the outcome open
+		for c, err := range wireErrors {
+			if errors.Is(a.err, err) {
+				code = c
+			}
+		}
+	}
+	b = append(b, code)
+	b = appendString(b, a.hint)
+	if code != 0 {
+		return b
+	}
+	b = binary.AppendUvarint(b, uint64(len(a.replies)))
+	for _, v := range a.replies {
+		b = v.AppendBinary(b)
+	}
+	return append(b, a.data...)
+}
+
+func decodeAnswer(b []byte) answer {
+	if len(b) == 0 {
+		return answer{err: group.ErrUncertain}
+	}
+	code := b[0]
+	hint, b, err := cutString(b[1:])
+	if err != nil {
+		return answer{err: group.ErrUncertain}
+	}
+	a := answer{hint: hint}
+	if code != 0 {
+		if a.err = wireErrors[code]; a.err == nil {
+			a.err = group.ErrUncertain
+		}
+		return a
+	}
+	n, used := binary.Uvarint(b)
+	if used <= 0 || n > uint64(len(b)) {
+		return answer{err: group.ErrUncertain}
+	}
+	b = b[used:]
+	if n > 0 {
+		a.replies = make([]resp.Value, n)
+	}
+	for i := range a.replies {
+		if a.replies[i], b, err = resp.DecodeBinary(b); err != nil {
+			return answer{err: group.ErrUncertain}
+		}
+	}
+	a.data = b
+	return a
+}

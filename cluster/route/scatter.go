@@ -1,0 +1,206 @@
+package route
+
+import (
+	"context"
+	"crypto/sha1"
+	"encoding/hex"
+	"math/rand/v2"
+	"strconv"
+
+	"phonond/redisproto/command"
+	"phonond/redisproto/resp"
+)
+
+// scatter does a call that concerns several groups: each gets its own keys, or
+// the whole call, and the replies are joined. It is not atomic.
+func (r *Router) scatter(ctx context.Context, table *Table, c command.Call) resp.Value {
+	switch c.Spec.Name {
+	case "scan":
+		return r.scan(ctx, c)
+	case "randomkey":
+		return r.randomKey(ctx, c)
+	}
+	if c.Spec.Scatter == command.SplitKeys {
+		return r.split(ctx, table, c)
+	}
+	replies := r.all(ctx, c)
+	if c.Spec.Name == "script|flush" {
+		r.scripts.Store(nil)
+	}
+	if c.Spec.Name == "script|exists" {
+		return everywhere(replies)
+	}
+	return join(replies)
+}
+
+// all sends the whole call to every region group, side by side.
+func (r *Router) all(ctx context.Context, c command.Call) []resp.Value {
+	d := doing{Router: r, ctx: ctx}
+	for i, name := range r.cfg.Regions() {
+		d.parts = append(d.parts, &work{group: name, calls: []command.Call{c}, at: []int{i}})
+	}
+	d.replies = make([]resp.Value, len(d.parts))
+	d.flush()
+	return d.replies
+}
+
+// join makes one reply of the groups': the first error, else the sum of
+// numbers, else one array of all, else the first.
+func join(replies []resp.Value) resp.Value {
+	total := replies[0]
+	for _, v := range replies {
+		if v.IsError() {
+			return v
+		}
+	}
+	for _, v := range replies[1:] {
+		switch v.Kind {
+		case resp.Integer:
+			total.Int += v.Int
+		case resp.Array:
+			total.Elems = append(total.Elems[:len(total.Elems):len(total.Elems)], v.Elems...)
+		}
+	}
+	return total
+}
+
+// everywhere joins the replies of SCRIPT EXISTS: a script is there if every
+// group has it.
+func everywhere(replies []resp.Value) resp.Value {
+	total := resp.List(make([]resp.Value, len(replies[0].Elems))...)
+	for i := range total.Elems {
+		total.Elems[i] = resp.Int(1)
+	}
+	for _, v := range replies {
+		if v.IsError() {
+			return v
+		}
+		for i, e := range v.Elems {
+			if e.Int == 0 {
+				total.Elems[i] = e
+			}
+		}
+	}
+	return total
+}
+
+// split sends each group its own keys, with the arguments that belong to them.
+func (r *Router) split(ctx context.Context, table *Table, c command.Call) resp.Value {
+	step := max(c.Spec.KeyStep, 1)
+	if (len(c.Args)-1)%step != 0 {
+		return resp.ErrArity(c.Spec.Name)
+	}
+	d := doing{Router: r, ctx: ctx}
+	byGroup := map[string]*work{}
+	var keys [][]int // for each part, the numbers of its keys
+	for i := c.Spec.FirstKey; i < len(c.Args); i += step {
+		name := table.Region(c.Args[i])
+		w := byGroup[name]
+		if w == nil {
+			w = &work{group: name, at: []int{len(d.parts)}, calls: []command.Call{{Spec: c.Spec, DB: c.DB, Args: [][]byte{c.Args[0]}}}}
+			byGroup[name] = w
+			d.parts = append(d.parts, w)
+			keys = append(keys, nil)
+		}
+		w.calls[0].Args = append(w.calls[0].Args, c.Args[i:i+step]...)
+		keys[w.at[0]] = append(keys[w.at[0]], (i-c.Spec.FirstKey)/step)
+	}
+	parts := len(d.parts)
+	d.replies = make([]resp.Value, parts)
+	d.flush()
+	total := join(d.replies)
+	if total.Kind != resp.Array {
+		return total
+	}
+	inOrder := make([]resp.Value, len(total.Elems))
+	for p, v := range d.replies {
+		for n, e := range v.Elems {
+			inOrder[keys[p][n]] = e
+		}
+	}
+	return resp.List(inOrder...)
+}
+
+// cursorBits is the part of a SCAN cursor that belongs to a group. Above it is
+// the number of the group that the scan has come to.
+const cursorBits = 48
+
+// scan asks one group after the other: the cursor says which one, and where.
+func (r *Router) scan(ctx context.Context, c command.Call) resp.Value {
+	cursor, err := strconv.ParseUint(string(c.Args[1]), 10, 64)
+	if err != nil {
+		return resp.ErrInvalidCursor
+	}
+	regions := r.cfg.Regions()
+	n := cursor >> cursorBits
+	if n >= uint64(len(regions)) {
+		return resp.List(resp.Str("0"), resp.EmptyArray)
+	}
+	args := append([][]byte{}, c.Args...)
+	args[1] = strconv.AppendUint(nil, cursor&(1<<cursorBits-1), 10)
+	replies, runErr := r.run(ctx, &work{group: regions[n], readOnly: true, calls: []command.Call{{Spec: c.Spec, DB: c.DB, Args: args}}})
+	if runErr != nil {
+		return errorReply(runErr)
+	}
+	page := replies[0]
+	if page.Kind != resp.Array || len(page.Elems) != 2 {
+		return page
+	}
+	next, _ := strconv.ParseUint(page.Elems[0].Str, 10, 64)
+	switch {
+	case next != 0:
+		next |= n << cursorBits
+	case n+1 < uint64(len(regions)):
+		next = (n + 1) << cursorBits
+	}
+	return resp.List(resp.Str(strconv.FormatUint(next, 10)), page.Elems[1])
+}
+
+// randomKey asks every group and takes one of the answers.
+func (r *Router) randomKey(ctx context.Context, c command.Call) resp.Value {
+	replies := r.all(ctx, c)
+	var found []resp.Value
+	for _, v := range replies {
+		if v.IsError() {
+			return v
+		}
+		if v.Kind == resp.Bulk {
+			found = append(found, v)
+		}
+	}
+	if len(found) == 0 {
+		return resp.Null
+	}
+	return found[rand.N(len(found))]
+}
+
+func isEval(c *command.Call) bool { return c.Spec.Name == "eval" || c.Spec.Name == "eval_ro" }
+
+// loadScript makes a script that is about to be run known to every group, as
+// EVAL makes it known to the one server that Redis is: a later EVALSHA may have
+// a key of another group.
+func (r *Router) loadScript(ctx context.Context, c *command.Call) {
+	regions := r.cfg.Regions()
+	load := r.cfg.Commands.Lookup([][]byte{[]byte("script"), []byte("load")})
+	if len(regions) == 1 || len(c.Args) < 2 || load == nil {
+		return
+	}
+	sum := sha1.Sum(c.Args[1])
+	sha := hex.EncodeToString(sum[:])
+	known := r.scripts.Load()
+	if known != nil && (*known)[sha] {
+		return
+	}
+	for _, v := range r.all(ctx, command.Call{Spec: &load.Spec, Args: [][]byte{[]byte("SCRIPT"), []byte("LOAD"), c.Args[1]}}) {
+		if v.IsError() {
+			return // EVAL itself says what is wrong
+		}
+	}
+	next := map[string]bool{sha: true}
+	if known != nil {
+		for k := range *known {
+			next[k] = true
+		}
+	}
+	r.scripts.Store(&next)
+}

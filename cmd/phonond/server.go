@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"phonond/cluster"
+	"phonond/cluster/config"
+)
+
+// stopTimeout is how long a node takes to hand over and stop. Supervisors kill
+// after that.
+const stopTimeout = 9 * time.Second
+
+// runServer runs one node.
+func runServer(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
+	conf, err := config.Load(args, environ)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(stdout, "Usage: phonond server --config FILE [flags]\n\n")
+		if err := config.Usage(stdout); err != nil {
+			return 1
+		}
+		return 0
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "phonond: the configuration is not valid:\n%v\n", err)
+		return 1
+	}
+	log := logger(conf.Log, stderr)
+	for _, w := range conf.Warnings() {
+		log.Warn(w)
+	}
+	nc := cluster.Config{Config: conf, Version: version, Log: log, Fatal: func(err error) { die(log, conf.DataDir, err) }}
+	peer, err := conf.ClusterTLS()
+	if peer != nil {
+		nc.ClusterTLS = &tls.Config{Certificates: peer.Server.Certificates, RootCAs: peer.Server.ClientCAs}
+	}
+	if err == nil {
+		nc.ClientTLS, err = conf.RESPTLS()
+	}
+	if err == nil {
+		nc.GossipKeys, err = conf.GossipKeys()
+	}
+	var node *cluster.Node
+	if err == nil {
+		node, err = cluster.Start(nc)
+	}
+	if err != nil {
+		log.Error("the node cannot start", "error", err)
+		return 1
+	}
+	go func() {
+		if err := node.Ready(ctx); err == nil {
+			log.Info("ready", "node", node.ID(), "resp", node.RESPAddr())
+			fmt.Fprintln(stdout, "ready")
+		}
+	}()
+	<-ctx.Done()
+	log.Info("stopping")
+	stopping, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	node.Stop(stopping)
+	return 0
+}
+
+func logger(c config.Log, w io.Writer) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
+		level = slog.LevelInfo // the configuration was checked
+	}
+	opts := &slog.HandlerOptions{Level: level}
+	if c.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, opts))
+	}
+	return slog.New(slog.NewTextHandler(w, opts))
+}
+
+// die ends the process at once: what it would answer from now on cannot be
+// trusted. The reason stays behind in the data directory.
+func die(log *slog.Logger, dir string, err error) {
+	log.Error("fatal: the process ends", "error", err)
+	reason := fmt.Sprintf("%s %v\n", time.Now().UTC().Format(time.RFC3339), err)
+	if err := os.WriteFile(filepath.Join(dir, "fatal.txt"), []byte(reason), 0o600); err != nil {
+		log.Error("the reason could not be kept", "error", err)
+	}
+	os.Exit(1)
+}

@@ -1,0 +1,226 @@
+package fsm
+
+import (
+	"strconv"
+
+	"phonond/redisproto/command"
+	"phonond/redisproto/resp"
+)
+
+var keyCommands = group("generic",
+	write("del", -2, 1, delCmd, "key [key ...]", "Deletes keys; how many were there.").
+		lastKey(-1, 1).scatter(command.SplitKeys).since("1.0.0").refuse(delRefuse),
+	write("unlink", -2, 1, delCmd, "key [key ...]", "Deletes keys; how many were there.").
+		lastKey(-1, 1).flags(command.Fast).scatter(command.SplitKeys).since("4.0.0").refuse(delRefuse),
+	read("exists", -2, 1, existsCmd, "key [key ...]", "How many of the keys are there.").
+		lastKey(-1, 1).flags(command.Fast).scatter(command.SplitKeys).since("1.0.0"),
+	read("touch", -2, 1, existsCmd, "key [key ...]", "How many of the keys are there.").
+		lastKey(-1, 1).flags(command.Fast).scatter(command.SplitKeys).since("3.2.1"),
+	read("type", 2, 1, typeCmd, "key", "The type of what a key holds.").
+		flags(command.Fast).since("1.0.0"),
+	write("rename", 3, 1, renameCmd, "key newkey", "Renames a key and overwrites the one that had the name.").
+		lastKey(2, 1).since("1.0.0"),
+	write("renamenx", 3, 1, renamenxCmd, "key newkey", "Renames a key if none has the new name.").
+		lastKey(2, 1).flags(command.Fast).since("1.0.0"),
+	write("copy", -3, 1, copyCmd, "source destination [DB destination-db] [REPLACE]", "Copies what a key holds to another.").
+		lastKey(2, 1).flags(command.DenyOOM).since("6.2.0"),
+	write("move", 3, 1, moveCmd, "key db", "Moves a key to another database.").
+		flags(command.Fast).since("1.0.0"),
+	read("randomkey", 1, 0, randomkeyCmd, "", "The name of any key.").
+		scatter(command.AllGroups).since("1.0.0"),
+)
+
+var serverCommands = group("server",
+	read("dbsize", 1, 0, dbsizeCmd, "", "How many keys the database has.").
+		flags(command.Fast).scatter(command.AllGroups).since("1.0.0"),
+	write("flushdb", -1, 0, flushdbCmd, "[ASYNC|SYNC]", "Deletes all keys of the database.").
+		scatter(command.AllGroups).since("1.0.0"),
+	write("flushall", -1, 0, flushallCmd, "[ASYNC|SYNC]", "Deletes all keys of all databases.").
+		scatter(command.AllGroups).since("1.0.0"),
+	read("time", 1, 0, timeCmd, "", "The cluster's wall time: unix seconds, and microseconds of the second.").
+		flags(command.Fast).since("2.6.0"),
+)
+
+func delCmd(t *Tx, args [][]byte) resp.Value {
+	n := 0
+	for _, key := range args[1:] {
+		if t.delete(key) {
+			n++
+		}
+	}
+	return resp.Int(n)
+}
+
+// delRefuse answers a DEL of keys that are not there.
+func delRefuse(v *View, args [][]byte) (resp.Value, bool) {
+	for _, key := range args[1:] {
+		if v.find(key) != nil {
+			return resp.Value{}, false
+		}
+	}
+	return resp.Int(0), true
+}
+
+func existsCmd(v *View, args [][]byte) resp.Value {
+	n := 0
+	for _, key := range args[1:] {
+		if v.find(key) != nil {
+			n++
+		}
+	}
+	return resp.Int(n)
+}
+
+func typeCmd(v *View, args [][]byte) resp.Value {
+	if e := v.find(args[1]); e != nil {
+		return resp.Status(e.kind().String())
+	}
+	return resp.Status("none")
+}
+
+func renameCmd(t *Tx, args [][]byte) resp.Value {
+	e := t.find(args[1])
+	if e == nil {
+		return resp.ErrNoSuchKey
+	}
+	t.moveTo(args[1], t.db, args[2], *e)
+	return resp.OK
+}
+
+func renamenxCmd(t *Tx, args [][]byte) resp.Value {
+	e := t.find(args[1])
+	if e == nil {
+		return resp.ErrNoSuchKey
+	}
+	if t.find(args[2]) != nil {
+		return resp.Int(0)
+	}
+	t.moveTo(args[1], t.db, args[2], *e)
+	return resp.Int(1)
+}
+
+// moveTo moves what key holds, with its deadline, to another key and database.
+func (t *Tx) moveTo(key []byte, db int, to []byte, e entry) {
+	if db == t.db && string(to) == string(key) {
+		return
+	}
+	t.putIn(db, to, e)
+	t.delete(key)
+}
+
+// parseDB reads the number of a database.
+func parseDB(arg []byte) (db int, fault resp.Value) {
+	n, ok := parseInt(arg)
+	switch {
+	case !ok || n != int64(int32(n)):
+		return 0, resp.ErrNotInteger
+	case n < 0 || n >= Databases:
+		return 0, resp.ErrDBIndex
+	}
+	return int(n), resp.Value{}
+}
+
+var errSameObject = resp.Err("ERR source and destination objects are the same")
+
+func copyCmd(t *Tx, args [][]byte) resp.Value {
+	db, replace := t.db, false
+	for i := 3; i < len(args); i++ {
+		switch {
+		case is(args[i], "REPLACE"):
+			replace = true
+		case is(args[i], "DB") && i+1 < len(args):
+			var fault resp.Value
+			i++
+			if db, fault = parseDB(args[i]); fault.IsError() {
+				return fault
+			}
+		default:
+			return resp.ErrSyntax
+		}
+	}
+	if db == t.db && string(args[1]) == string(args[2]) {
+		return errSameObject
+	}
+	e := t.find(args[1])
+	if e == nil || !replace && t.findIn(db, args[2]) != nil {
+		return resp.Int(0)
+	}
+	t.putIn(db, args[2], *e)
+	return resp.Int(1)
+}
+
+func moveCmd(t *Tx, args [][]byte) resp.Value {
+	db, fault := parseDB(args[2])
+	switch {
+	case fault.IsError():
+		return fault
+	case db == t.db:
+		return errSameObject
+	}
+	e := t.find(args[1])
+	if e == nil || t.findIn(db, args[1]) != nil {
+		return resp.Int(0)
+	}
+	t.moveTo(args[1], db, args[1], *e)
+	return resp.Int(1)
+}
+
+func dbsizeCmd(v *View, _ [][]byte) resp.Value {
+	d := &v.m.ks[v.db]
+	return resp.Int(d.keys.len() - d.expired(v.now()))
+}
+
+func flushdbCmd(t *Tx, args [][]byte) resp.Value {
+	if !validFlush(args[1:]) {
+		return resp.ErrSyntax
+	}
+	t.flush(t.db)
+	return resp.OK
+}
+
+func flushallCmd(t *Tx, args [][]byte) resp.Value {
+	if !validFlush(args[1:]) {
+		return resp.ErrSyntax
+	}
+	for db := range Databases {
+		t.flush(db)
+	}
+	return resp.OK
+}
+
+// validFlush reads ASYNC or SYNC, which make no difference here: to forget a
+// whole database takes no time.
+func validFlush(args [][]byte) bool {
+	return len(args) == 0 || len(args) == 1 && (is(args[0], "ASYNC") || is(args[0], "SYNC"))
+}
+
+func timeCmd(v *View, _ [][]byte) resp.Value {
+	ms := v.wallNow()
+	return resp.Strs(strconv.FormatInt(ms/1000, 10), strconv.FormatInt(ms%1000*1000, 10))
+}
+
+// randomkeyTries bounds how often RANDOMKEY draws a key that has expired before
+// it takes the first that has not.
+const randomkeyTries = 100
+
+func randomkeyCmd(v *View, _ [][]byte) resp.Value {
+	keys := v.m.ks[v.db].keys
+	if keys.len() == 0 {
+		return resp.Null
+	}
+	r := v.random()
+	for range randomkeyTries {
+		if n := keys.at(r.next()); !v.m.expired(&n.val) {
+			return resp.Str(n.key)
+		}
+	}
+	reply := resp.Null
+	keys.each(func(key string, e entry) bool {
+		if v.m.expired(&e) {
+			return true
+		}
+		reply = resp.Str(key)
+		return false
+	})
+	return reply
+}

@@ -1,0 +1,233 @@
+package redisproto
+
+import (
+	"slices"
+	"strings"
+
+	"phonond/redisproto/command"
+	"phonond/redisproto/glob"
+	"phonond/redisproto/resp"
+)
+
+// flagNames are the flags that COMMAND INFO shows, in Redis's order.
+var flagNames = []struct {
+	flag command.Flags
+	name string
+}{
+	{command.Write, "write"},
+	{command.ReadOnly, "readonly"},
+	{command.DenyOOM, "denyoom"},
+	{command.Admin, "admin"},
+	{command.NoScript, "noscript"},
+	{command.Loading, "loading"},
+	{command.Stale, "stale"},
+	{command.Fast, "fast"},
+	{command.NoAuth, "no_auth"},
+}
+
+// groupCategory is the access category of a group, where it has another name.
+// Commands about the server have none.
+var groupCategory = map[string]string{"generic": "keyspace", "server": "", "sorted-set": "sortedset", "transactions": "transaction"}
+
+// lastCategories are those of the groups' categories that Redis puts last.
+var lastCategories = []string{"connection", "transaction", "scripting"}
+
+// categories returns the access categories of e, in Redis's order.
+func (e *entry) categories() []string {
+	if e.subs != nil && !e.spec.ArityOK(1) {
+		return []string{"slow"} // a container does nothing itself
+	}
+	group, ok := groupCategory[e.spec.Group]
+	if !ok {
+		group = e.spec.Group
+	}
+	var cats []string
+	add := func(when bool, names ...string) {
+		if when {
+			cats = append(cats, names...)
+		}
+	}
+	last := slices.Contains(lastCategories, group)
+	add(group == "keyspace", group)
+	add(e.spec.Has(command.ReadOnly), "read")
+	add(e.spec.Has(command.Write), "write")
+	add(group != "" && group != "keyspace" && !last, group)
+	add(e.spec.Has(command.Admin), "admin")
+	add(e.spec.Has(command.Fast), "fast")
+	add(!e.spec.Has(command.Fast), "slow")
+	add(e.spec.Has(command.Admin), "dangerous")
+	add(last, group)
+	return cats
+}
+
+// info describes e as COMMAND INFO does.
+func (e *entry) info() resp.Value {
+	s := e.spec
+	var flags, cats, subs, keys []resp.Value
+	if e.subs == nil || s.ArityOK(1) {
+		for _, f := range flagNames {
+			if s.Has(f.flag) {
+				flags = append(flags, resp.Status(f.name))
+			}
+		}
+	}
+	if s.NumKeys > 0 {
+		flags = append(flags, resp.Status("movablekeys"))
+	}
+	for _, cat := range e.categories() {
+		cats = append(cats, resp.Status("@"+cat))
+	}
+	for _, sub := range e.sorted() {
+		subs = append(subs, sub.info())
+	}
+	if s.FirstKey > 0 || s.NumKeys > 0 {
+		keys = append(keys, keySpec(s))
+	}
+	last := s.LastKey
+	return resp.List(
+		resp.Str(s.Name), resp.Int(s.Arity), resp.Value{Kind: resp.Set, Elems: flags},
+		resp.Int(s.FirstKey), resp.Int(last), resp.Int(s.KeyStep),
+		resp.Value{Kind: resp.Set, Elems: cats}, resp.Value{Kind: resp.Set},
+		resp.Value{Kind: resp.Set, Elems: keys}, resp.Value{Kind: resp.Set, Elems: subs},
+	)
+}
+
+// keySpec says where the keys are and what happens to them.
+func keySpec(s *command.Spec) resp.Value {
+	access := []resp.Value{resp.Status("RO"), resp.Status("access")}
+	if s.Has(command.Write) {
+		access = []resp.Value{resp.Status("RW"), resp.Status("access"), resp.Status("update")}
+	}
+	begin, kind := s.FirstKey, "range"
+	last := s.LastKey
+	if last > 0 {
+		last -= s.FirstKey
+	}
+	find := resp.Pairs(resp.Str("lastkey"), resp.Int(last), resp.Str("keystep"), resp.Int(s.KeyStep),
+		resp.Str("limit"), resp.Int(0))
+	if s.NumKeys > 0 {
+		begin, kind = s.NumKeys, "keynum"
+		find = resp.Pairs(resp.Str("keynumidx"), resp.Int(0), resp.Str("firstkey"), resp.Int(1),
+			resp.Str("keystep"), resp.Int(1))
+	}
+	return resp.Pairs(
+		resp.Str("flags"), resp.Value{Kind: resp.Set, Elems: access},
+		resp.Str("begin_search"), resp.Pairs(resp.Str("type"), resp.Str("index"),
+			resp.Str("spec"), resp.Pairs(resp.Str("index"), resp.Int(begin))),
+		resp.Str("find_keys"), resp.Pairs(resp.Str("type"), resp.Str(kind), resp.Str("spec"), find),
+	)
+}
+
+// docs describes e as COMMAND DOCS does: a name and what there is to say. Of
+// the arguments only the notation is kept, which programs do not ask for.
+func (e *entry) docs() []resp.Value {
+	s := e.spec
+	about := []resp.Value{resp.Str("summary"), resp.Str(s.Summary)}
+	if s.Since != "" {
+		about = append(about, resp.Str("since"), resp.Str(s.Since))
+	}
+	about = append(about, resp.Str("group"), resp.Str(s.Group))
+	if subs := e.sorted(); len(subs) > 0 {
+		var of []resp.Value
+		for _, sub := range subs {
+			of = append(of, sub.docs()...)
+		}
+		about = append(about, resp.Str("subcommands"), resp.Pairs(of...))
+	}
+	return []resp.Value{resp.Str(s.Name), resp.Pairs(about...)}
+}
+
+// COMMAND
+func commandAll(c *Client, _ [][]byte) resp.Value {
+	var all []resp.Value
+	for _, e := range c.srv.table.entries {
+		all = append(all, e.info())
+	}
+	return resp.List(all...)
+}
+
+// COMMAND COUNT
+func commandCount(c *Client, _ [][]byte) resp.Value { return resp.Int(len(c.srv.table.entries)) }
+
+// COMMAND INFO [name [name ...]]
+func commandInfo(c *Client, args [][]byte) resp.Value {
+	if len(args) == 2 {
+		return commandAll(c, args)
+	}
+	var some []resp.Value
+	for _, name := range args[2:] {
+		if e := c.srv.table.named(name); e != nil {
+			some = append(some, e.info())
+		} else {
+			some = append(some, resp.NullArray)
+		}
+	}
+	return resp.List(some...)
+}
+
+// COMMAND DOCS [name [name ...]]
+func commandDocs(c *Client, args [][]byte) resp.Value {
+	var pairs []resp.Value
+	if len(args) == 2 {
+		for _, e := range c.srv.table.entries {
+			pairs = append(pairs, e.docs()...)
+		}
+	}
+	for _, name := range args[2:] {
+		if e := c.srv.table.named(name); e != nil {
+			pairs = append(pairs, e.docs()...)
+		}
+	}
+	return resp.Pairs(pairs...)
+}
+
+// COMMAND LIST [FILTERBY MODULE name | ACLCAT category | PATTERN pattern]
+func commandList(c *Client, args [][]byte) resp.Value {
+	keep := func(*entry) bool { return true }
+	switch {
+	case len(args) == 2:
+	case len(args) == 5 && strings.EqualFold(string(args[2]), "FILTERBY"):
+		text := string(args[4])
+		switch strings.ToLower(string(args[3])) {
+		case "module":
+			keep = func(*entry) bool { return false }
+		case "aclcat":
+			keep = func(e *entry) bool { return slices.Contains(e.categories(), strings.ToLower(text)) }
+		case "pattern":
+			keep = func(e *entry) bool { return glob.Match(strings.ToLower(text), e.spec.Name) }
+		default:
+			return resp.ErrSyntax
+		}
+	default:
+		return resp.ErrSyntax
+	}
+	var names []string
+	for _, e := range c.srv.table.entries {
+		for _, e := range append([]*entry{e}, e.sorted()...) {
+			if keep(e) {
+				names = append(names, e.spec.Name)
+			}
+		}
+	}
+	return resp.Strs(names...)
+}
+
+// COMMAND GETKEYS command [arg ...]
+func commandGetKeys(c *Client, args [][]byte) resp.Value {
+	args = args[2:]
+	e, ok := c.srv.table.find(args)
+	switch {
+	case !ok:
+		return resp.Err("ERR Invalid command specified")
+	case e.spec.FirstKey == 0 && e.spec.NumKeys == 0:
+		return resp.Err("ERR The command has no key arguments")
+	case !e.spec.ArityOK(len(args)):
+		return resp.Err("ERR Invalid number of arguments specified for command")
+	}
+	keys, _ := e.spec.Keys(nil, args) // none when they cannot be told, as in Redis
+	list := make([]resp.Value, 0, len(keys))
+	for _, key := range keys {
+		list = append(list, resp.Str(string(key)))
+	}
+	return resp.List(list...)
+}

@@ -1,0 +1,115 @@
+package redisproto
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// ErrBadConfig is returned when a setting is outside its range.
+var ErrBadConfig = errors.New("redisproto: bad configuration")
+
+// Config says how a [Server] behaves. Start from [DefaultConfig].
+type Config struct {
+	// Commands are rows that this node answers without the backend, beside the
+	// connection commands.
+	Commands []Command
+	// Password is what AUTH asks for, for the user "default". Empty: no AUTH.
+	Password string
+	// Protected refuses clients from other machines while there is no password.
+	// Default true.
+	Protected bool
+	// Databases is how many SELECT may choose from. Default 16.
+	Databases int
+	// Version is what HELLO says; clients derive from it what the server can
+	// do. Default "7.0.15".
+	Version string
+
+	// MaxClients bounds the connections. Default 10000.
+	MaxClients int
+	// IdleTimeout closes connections that send nothing for so long. Default 0:
+	// never.
+	IdleTimeout time.Duration
+	// WriteTimeout is how long a client may take to read 64 KiB of replies that
+	// wait for it. Default 1 minute.
+	WriteTimeout time.Duration
+	// HandshakeTimeout bounds a TLS handshake. Default 5 seconds.
+	HandshakeTimeout time.Duration
+
+	// MaxBulk bounds an argument, in bytes. Default 16 MiB.
+	MaxBulk int
+	// MaxArgs bounds the arguments of a command. Default 1048576.
+	MaxArgs int
+	// MaxQuery bounds a whole command, in bytes. Default 64 MiB.
+	MaxQuery int
+	// MaxInline bounds a command sent as a line, in bytes. Default 64 KiB.
+	MaxInline int
+	// MaxOutput bounds the replies that wait for a client that does not read,
+	// in bytes; beyond it the connection is closed. Default 32 MiB.
+	MaxOutput int
+
+	// Settings returns what CONFIG GET shows beside the settings above, and wins
+	// over those. Default none.
+	Settings func() map[string]string
+	// ResetStats is called by CONFIG RESETSTAT, after the server has reset its
+	// own counters. Default none.
+	ResetStats func()
+	// Logger gets what an operator should see. Default: nothing is logged.
+	Logger *slog.Logger
+}
+
+// DefaultConfig returns the defaults named at the fields.
+func DefaultConfig() Config {
+	return Config{
+		Protected:        true,
+		Databases:        16,
+		Version:          "7.0.15",
+		MaxClients:       10000,
+		WriteTimeout:     time.Minute,
+		HandshakeTimeout: 5 * time.Second,
+		MaxBulk:          16 << 20,
+		MaxArgs:          1 << 20,
+		MaxQuery:         64 << 20,
+		MaxInline:        64 << 10,
+		MaxOutput:        32 << 20,
+		Logger:           slog.New(slog.DiscardHandler),
+	}
+}
+
+// maxInt bounds every size, so that sums of them cannot overflow.
+const maxInt = 1 << 30
+
+// Validate returns [ErrBadConfig], with what is wrong, or nil.
+func (c *Config) Validate() error {
+	for _, n := range []struct {
+		name      string
+		value     int
+		low, high int
+	}{
+		{"Databases", c.Databases, 1, 1 << 16},
+		{"MaxClients", c.MaxClients, 1, maxInt},
+		{"MaxBulk", c.MaxBulk, 1 << 10, maxInt},
+		{"MaxArgs", c.MaxArgs, 16, maxInt},
+		{"MaxQuery", c.MaxQuery, 4 << 10, maxInt},
+		{"MaxInline", c.MaxInline, 256, maxInt},
+		{"MaxOutput", c.MaxOutput, 4 << 10, maxInt},
+	} {
+		if n.value < n.low || n.value > n.high {
+			return fmt.Errorf("%w: %s is %d, not within %d and %d", ErrBadConfig, n.name, n.value, n.low, n.high)
+		}
+	}
+	switch {
+	case c.IdleTimeout < 0:
+		return fmt.Errorf("%w: IdleTimeout is negative", ErrBadConfig)
+	case c.WriteTimeout <= 0:
+		return fmt.Errorf("%w: WriteTimeout is not positive", ErrBadConfig)
+	case c.HandshakeTimeout <= 0:
+		return fmt.Errorf("%w: HandshakeTimeout is not positive", ErrBadConfig)
+	case c.Version == "":
+		return fmt.Errorf("%w: Version is empty", ErrBadConfig)
+	case c.Logger == nil:
+		return fmt.Errorf("%w: Logger is nil", ErrBadConfig)
+	}
+	return nil
+}

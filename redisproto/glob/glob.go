@@ -1,0 +1,103 @@
+// Package glob matches names against the patterns of Redis: KEYS, SCAN, CONFIG
+// GET and pattern subscriptions all use it. It is a leaf, knows nothing about
+// keys or commands, and never takes more than len(pattern)*len(s) steps.
+package glob
+
+// Match reports whether the whole of s matches pattern, byte by byte:
+//
+//   - any number of bytes, none included
+//     ?       one byte
+//     [abc]   one of the bytes; [a-z] a range, whichever end comes first
+//     [^abc]  one byte that is none of these
+//     \x      the byte x itself, also within brackets
+//
+// A bracket that is not closed ends with the pattern, and a backslash at the
+// end stands for itself. Bytes compare as unsigned numbers. Redis does not let
+// a pattern of stars match the empty string, although KEYS * does; here it
+// always matches.
+func Match(pattern, s string) bool {
+	// Every element but the star takes exactly one byte. So when something does
+	// not fit, only the last star can help, by taking one byte more: a longer
+	// match of an earlier star leaves the later one less to choose from.
+	p, i := 0, 0
+	star, taken := -1, 0
+	for i < len(s) {
+		if p < len(pattern) {
+			if pattern[p] == '*' {
+				p++
+				if p == len(pattern) {
+					return true
+				}
+				star, taken = p, i
+				continue
+			}
+			if next, ok := one(pattern, p, s[i]); ok {
+				p = next
+				i++
+				continue
+			}
+		}
+		if star < 0 {
+			return false
+		}
+		taken++
+		p, i = star, taken
+	}
+	for p < len(pattern) && pattern[p] == '*' {
+		p++
+	}
+	return p == len(pattern)
+}
+
+// one matches c against the element of pattern that starts at p, which is no
+// star, and returns where the next element starts.
+func one(pattern string, p int, c byte) (next int, ok bool) {
+	switch pattern[p] {
+	case '?':
+		return p + 1, true
+	case '[':
+		return class(pattern, p+1, c)
+	case '\\':
+		if p+1 < len(pattern) {
+			p++
+		}
+	}
+	return p + 1, pattern[p] == c
+}
+
+// class matches c against the bracket whose contents start at p.
+func class(pattern string, p int, c byte) (next int, ok bool) {
+	negated := p < len(pattern) && pattern[p] == '^'
+	if negated {
+		p++
+	}
+	found := false
+	for p < len(pattern) && pattern[p] != ']' {
+		rest := len(pattern) - p
+		switch {
+		case pattern[p] == '\\' && rest >= 2:
+			found = found || pattern[p+1] == c
+			p += 2
+		case rest >= 3 && pattern[p+1] == '-':
+			low, high := pattern[p], pattern[p+2]
+			found = found || min(low, high) <= c && c <= max(low, high)
+			p += 3
+		default:
+			found = found || pattern[p] == c
+			p++
+		}
+	}
+	return min(p+1, len(pattern)), found != negated
+}
+
+// Literal reports whether pattern has no special bytes, so that it matches
+// only itself and a lookup can take the place of a search.
+func Literal(pattern string) bool {
+	for i := range len(pattern) {
+		switch pattern[i] {
+		case '*', '?', '[', '\\':
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,172 @@
+package redisproto
+
+import (
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// writeGrace is how long a write may hold up its connection's commands
+	// before what is left of it waits in the queue instead: between once and
+	// twice this long.
+	writeGrace = 20 * time.Millisecond
+	// closeGrace is how long queued replies may take once the connection is to
+	// end.
+	closeGrace = 5 * time.Second
+	// writeChunk is how much has to be taken within the write time-out.
+	writeChunk = 64 << 10
+	// maxUnauthOutput bounds the queue before AUTH: every refused command has a
+	// reply, and nobody needs to read them.
+	maxUnauthOutput = 16 << 10
+)
+
+// errOutputFull is returned when a client has not read its replies for too
+// long: the queue has reached its limit and the connection is closed.
+var errOutputFull = errors.New("redisproto: the client does not read its replies")
+
+// outbox is a connection whose writes do not wait for a slow reader. A client
+// may send a long pipeline and read the replies only then, so reading has to go
+// on while replies wait; they do so here, within a limit, and a goroutine that
+// lives only as long as there are some sends them.
+type outbox struct {
+	net.Conn
+	timeout time.Duration   // for the client to take writeChunk bytes
+	wg      *sync.WaitGroup // of the server, which waits for the goroutine
+	stats   *Stats
+	limit   atomic.Int64 // bytes that may wait
+	waiting atomic.Int64 // bytes that do
+
+	mu      sync.Mutex
+	queue   []byte
+	sending bool // the goroutine runs, and it alone writes
+	closeBy time.Time
+	until   time.Time // the write deadline that was set
+	err     error
+}
+
+// Write takes all of b or fails for good. It does not keep b.
+func (o *outbox) Write(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.err != nil {
+		return 0, o.err
+	}
+	rest := b
+	if !o.sending {
+		if now := time.Now(); o.until.Sub(now) < writeGrace {
+			o.until = now.Add(2 * writeGrace)
+			o.Conn.SetWriteDeadline(o.until)
+		}
+		n, err := o.Conn.Write(b)
+		o.stats.OutputBytes.Add(int64(n))
+		if err == nil {
+			return n, nil
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			o.err = err
+			return n, err
+		}
+		if rest = b[n:]; len(rest) == 0 {
+			return n, nil
+		}
+	}
+	if o.waiting.Load()+int64(len(rest)) > o.limit.Load() {
+		o.err = errOutputFull
+		o.stats.OutputLimit.Add(1)
+		o.Conn.Close()
+		return len(b) - len(rest), o.err
+	}
+	o.waiting.Add(int64(len(rest)))
+	o.queue = append(o.queue, rest...)
+	if !o.sending {
+		o.sending = true
+		o.wg.Go(o.send)
+	}
+	return len(b), nil
+}
+
+// send writes what waits until nothing does.
+func (o *outbox) send() {
+	var batch []byte
+	for {
+		o.mu.Lock()
+		batch, o.queue = o.queue, batch[:0]
+		if len(batch) == 0 || o.err != nil {
+			o.sending = false
+			o.queue = nil
+			o.waiting.Store(0)
+			o.until = time.Time{}
+			last := o.err != nil || !o.closeBy.IsZero()
+			o.mu.Unlock()
+			if last {
+				o.Conn.Close()
+			}
+			return
+		}
+		o.mu.Unlock()
+		for part := batch; len(part) > 0; {
+			n, err := o.writeSome(part[:min(len(part), writeChunk)])
+			o.waiting.Add(-int64(n))
+			o.stats.OutputBytes.Add(int64(n))
+			part = part[n:]
+			if err != nil {
+				o.mu.Lock()
+				if o.err == nil {
+					o.err = err
+				}
+				o.mu.Unlock()
+				break
+			}
+		}
+	}
+}
+
+func (o *outbox) writeSome(b []byte) (int, error) {
+	o.mu.Lock()
+	by := time.Now().Add(o.timeout)
+	if !o.closeBy.IsZero() && o.closeBy.Before(by) {
+		by = o.closeBy
+	}
+	o.Conn.SetWriteDeadline(by)
+	o.mu.Unlock()
+	return o.Conn.Write(b)
+}
+
+// Close ends the connection, at once or, when replies wait, as soon as they
+// are sent or [closeGrace] is over. It does not wait for that.
+func (o *outbox) Close() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.sending && o.err == nil {
+		if o.closeBy.IsZero() {
+			o.closeBy = time.Now().Add(closeGrace)
+			o.Conn.SetWriteDeadline(o.closeBy)
+		}
+		return nil
+	}
+	if o.err == nil {
+		o.err = net.ErrClosed
+	}
+	return o.Conn.Close()
+}
+
+// CloseWrite tells the client that no more replies come. It does nothing when
+// some still wait, or when the transport cannot say so.
+func (o *outbox) CloseWrite() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if half, ok := o.Conn.(interface{ CloseWrite() error }); ok && !o.sending {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+// abort ends the connection now, whatever waits. Any goroutine may call it.
+func (o *outbox) abort() { o.Conn.Close() }

@@ -1,0 +1,217 @@
+package redisproto
+
+import (
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tidwall/redcon"
+
+	"phonond/redisproto/command"
+	"phonond/redisproto/resp"
+)
+
+const (
+	// maxCalls and maxCallBytes bound what one Backend.Do gets. A longer
+	// pipeline is executed in several stretches.
+	maxCalls     = 4096
+	maxCallBytes = 4 << 20
+	// flushSize is how many bytes of replies are gathered before they are
+	// written in the middle of a pipeline.
+	flushSize = 64 << 10
+	// maxEcho is how much of an unknown command's name and arguments the error
+	// repeats.
+	maxEcho = 128
+)
+
+// handle is called by redcon in the connection's goroutine with the first of
+// the commands that it has split. redcon reads no more than its buffer holds,
+// so the pipeline goes on in the next call when the wire has more.
+func (s *Server) handle(conn redcon.Conn, first redcon.Command) {
+	c := conn.Context().(*Client)
+	defer func() {
+		if r := recover(); r != nil {
+			s.stats.Panics.Add(1)
+			s.cfg.Logger.Error("a command panicked, its connection is closed", "client", c.addr, "panic", r,
+				"stack", string(debug.Stack()))
+			c.Kill()
+			c.wire.finish()
+		}
+	}()
+	c.run(first.Args)
+	for _, cmd := range conn.ReadPipeline() {
+		if c.quit {
+			break
+		}
+		c.run(cmd.Args)
+	}
+	if c.wire.more() && !c.quit {
+		return
+	}
+	c.settle()
+	c.flush()
+	c.lastActive.Store(time.Now().UnixMilli())
+	s.stats.Commands.Add(c.count)
+	c.count = 0
+	if c.quit {
+		c.wire.finish()
+	}
+}
+
+// run deals with one command: it is answered, or added to the calls.
+func (c *Client) run(args [][]byte) {
+	c.count++
+	c.dispatch(args)
+	if c.skip {
+		c.settle() // drops the reply
+		c.skip = false
+	}
+	c.skip, c.skipNext = c.skipNext, false
+}
+
+func (c *Client) dispatch(args [][]byte) {
+	e, ok := c.srv.table.find(args)
+	switch {
+	case !ok:
+		c.srv.stats.UnknownCommands.Add(1)
+		c.reply(unknown(e, args))
+		return
+	case !e.spec.ArityOK(len(args)):
+		c.reply(resp.ErrArity(e.spec.Name))
+		return
+	case c.user == "" && !e.spec.Has(command.NoAuth):
+		c.reply(resp.ErrNoAuth)
+		return
+	}
+	if e.run != nil {
+		if !e.early {
+			c.settle()
+		}
+		c.lastCmd.Store(e.spec)
+		c.reply(e.run(c, args))
+		return
+	}
+	c.calls = append(c.calls, command.Call{Spec: e.spec, DB: c.db, Args: args})
+	for _, a := range args {
+		c.bytes += len(a)
+	}
+	if len(c.calls) >= maxCalls || c.bytes >= maxCallBytes {
+		c.settle()
+	}
+}
+
+// reply answers a command in its place: at once, or after the calls before it.
+func (c *Client) reply(v resp.Value) {
+	switch {
+	case v.Kind == resp.None || c.muted || c.skip:
+	case len(c.calls) == 0:
+		c.write(v)
+	default:
+		c.locals = append(c.locals, localReply{len(c.calls), v})
+	}
+}
+
+// settle executes the calls gathered so far and writes their replies, and those
+// that waited for them.
+func (c *Client) settle() {
+	if len(c.calls) == 0 {
+		return
+	}
+	c.lastCmd.Store(c.calls[len(c.calls)-1].Spec)
+	replies := c.srv.backend.Do(c.ctx, c.calls)
+	locals := c.locals
+	for i := range c.calls {
+		for len(locals) > 0 && locals[0].after == i {
+			c.write(locals[0].value)
+			locals = locals[1:]
+		}
+		if c.muted || c.skip {
+			continue
+		}
+		if i < len(replies) && replies[i].Kind != resp.None {
+			c.write(replies[i])
+		} else {
+			c.write(resp.ErrInternal) // the backend broke its contract
+		}
+	}
+	for _, l := range locals {
+		c.write(l.value)
+	}
+	clear(c.calls) // let go of the arguments
+	clear(c.locals)
+	c.calls, c.locals, c.bytes = c.calls[:0], c.locals[:0], 0
+}
+
+// write appends a reply to those that the client will get.
+func (c *Client) write(v resp.Value) {
+	c.out = v.Append(c.out, c.proto)
+	if len(c.out) >= flushSize {
+		c.flush()
+	}
+}
+
+// flush sends the replies.
+func (c *Client) flush() {
+	if len(c.out) == 0 {
+		return
+	}
+	if _, err := c.wire.Write(c.out); err != nil {
+		c.quit = true
+	}
+	if cap(c.out) > 2*flushSize {
+		c.out = nil
+	} else {
+		c.out = c.out[:0]
+	}
+}
+
+// unknown is the reply to a command that is not in the table. e is its
+// container, when that is known.
+func unknown(e *entry, args [][]byte) resp.Value {
+	var b strings.Builder
+	if e != nil {
+		b.WriteString("ERR unknown subcommand '")
+		b.Write(echo(args[1], maxEcho))
+		b.WriteString("'. Try ")
+		b.WriteString(strings.ToUpper(e.spec.Name))
+		b.WriteString(" HELP.")
+	} else {
+		b.WriteString("ERR unknown command '")
+		b.Write(echo(args[0], maxEcho))
+		b.WriteString("', with args beginning with: ")
+		for room := maxEcho; len(args) > 1 && room > 0; args = args[1:] {
+			n := b.Len()
+			b.WriteByte('\'')
+			b.Write(echo(args[1], room))
+			b.WriteString("' ")
+			room -= b.Len() - n
+		}
+	}
+	return resp.Err(oneLine.Replace(b.String()))
+}
+
+// echo returns as much of arg as Redis would print of it.
+func echo(arg []byte, limit int) []byte {
+	for i, ch := range arg[:min(len(arg), limit)] {
+		if ch == 0 {
+			return arg[:i]
+		}
+	}
+	return arg[:min(len(arg), limit)]
+}
+
+// oneLine makes a text fit an error reply.
+var oneLine = strings.NewReplacer("\r", " ", "\n", " ")
+
+// quoted returns text from the client as an error reply can carry it.
+func quoted(arg []byte) string { return "'" + oneLine.Replace(string(echo(arg, len(arg)))) + "'" }
+
+// integer reads a decimal argument as Redis does.
+func integer(arg []byte) (int64, bool) {
+	n, err := strconv.ParseInt(string(arg), 10, 64)
+	if err != nil || strconv.FormatInt(n, 10) != string(arg) {
+		return 0, false
+	}
+	return n, true
+}

@@ -1,0 +1,179 @@
+// Package redisproto is the Redis server of a node: it accepts connections,
+// reads commands, answers those that concern the connection, and hands the
+// others to a [Backend] in batches. The process that owns the listeners runs
+// it. It knows no keys and no cluster, and never changes data by itself.
+//
+// redcon reads and splits the commands, over a connection that gives it only
+// what is valid and within limits.
+package redisproto
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tidwall/redcon"
+
+	"phonond/redisproto/command"
+	"phonond/redisproto/resp"
+)
+
+// ErrServerClosed is returned when Serve is called after Shutdown or Close.
+var ErrServerClosed = errors.New("redisproto: server closed")
+
+// drainWindow is how long Shutdown still reads what clients had sent before
+// they could know.
+const drainWindow = 100 * time.Millisecond
+
+// Backend executes data commands.
+type Backend interface {
+	// Specs returns the specs of all data commands, always the same. It is
+	// called once.
+	Specs() []*command.Spec
+	// Do executes calls in order and returns one reply for each. Spec is set in
+	// every call, to the subcommand's for a container, and the number of
+	// arguments fits it. Connections call Do concurrently. It has to return soon
+	// after ctx is cancelled, and in bounded time in any case.
+	//
+	// Nothing writes to calls and the arguments in them before Do returns.
+	// After that the slice calls is used again. The bytes of the arguments are
+	// not, but one argument keeps a whole command in memory: copy what is kept.
+	Do(ctx context.Context, calls []command.Call) []resp.Value
+}
+
+// Server serves Redis clients on any number of listeners.
+type Server struct {
+	cfg     Config
+	backend Backend
+	table   *table
+	stats   Stats
+
+	ctx    context.Context // of everything that clients wait for
+	cancel context.CancelFunc
+	gone   chan struct{} // closed when the last goroutine has ended
+	wg     sync.WaitGroup
+	reject chan struct{} // a place for each goroutine that turns a client away
+	warned atomic.Int64  // unix seconds of the last warning about foreign peers
+
+	mu        sync.Mutex
+	closing   bool
+	lastID    int64
+	clients   map[int64]*Client
+	listeners map[net.Listener]struct{}
+}
+
+// New returns a server for cfg. It returns [ErrBadConfig], and panics when a
+// command is declared twice.
+func New(cfg Config, backend Backend) (*Server, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Server{
+		cfg:       cfg,
+		backend:   backend,
+		table:     newTable(backend.Specs(), connCommands(), cfg.Commands),
+		gone:      make(chan struct{}),
+		reject:    make(chan struct{}, maxRejecting),
+		clients:   map[int64]*Client{},
+		listeners: map[net.Listener]struct{}{},
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s, nil
+}
+
+// Serve accepts clients on ln until Shutdown or Close, and then returns nil. It
+// closes ln. It returns [ErrServerClosed] when the server was closed before,
+// and the listener's error when somebody else closed it.
+func (s *Server) Serve(ln net.Listener) error { return s.ServeTLS(ln, nil) }
+
+// ServeTLS does what Serve does, with TLS on every connection unless config is
+// nil.
+func (s *Server) ServeTLS(ln net.Listener, config *tls.Config) error {
+	s.mu.Lock()
+	if s.closing {
+		s.mu.Unlock()
+		ln.Close()
+		return ErrServerClosed
+	}
+	s.listeners[ln] = struct{}{}
+	s.mu.Unlock()
+	door := &door{Listener: ln, srv: s, tls: config}
+	err := redcon.Serve(door, s.handle, s.welcome, s.farewell)
+	s.mu.Lock()
+	delete(s.listeners, ln)
+	closing := s.closing
+	s.mu.Unlock()
+	if err == nil && !closing {
+		err = door.err
+	}
+	return err
+}
+
+// Shutdown stops accepting, lets every pipeline that has arrived be answered,
+// closes the connections and waits for all goroutines. When ctx is over first,
+// it cancels what is still running, closes the rest at once, and returns ctx's
+// error after the wait.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	first := !s.closing
+	s.closing = true
+	for ln := range s.listeners {
+		ln.Close()
+	}
+	by := time.Now().Add(drainWindow)
+	for _, c := range s.clients {
+		c.wire.drain(by)
+	}
+	s.mu.Unlock()
+	if first {
+		go func() { // ends when the others have; every caller waits for it
+			s.wg.Wait()
+			s.cancel()
+			close(s.gone)
+		}()
+	}
+	select {
+	case <-s.gone:
+		return nil
+	case <-ctx.Done():
+	}
+	s.cancel()
+	s.mu.Lock()
+	for _, c := range s.clients {
+		c.wire.out.abort()
+	}
+	s.mu.Unlock()
+	<-s.gone
+	return ctx.Err()
+}
+
+// Close ends everything at once and waits for all goroutines.
+func (s *Server) Close() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := s.Shutdown(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// welcome is called by redcon for every connection that a door let in.
+func (s *Server) welcome(conn redcon.Conn) bool {
+	conn.SetContext(conn.NetConn().(*wire).client)
+	return true
+}
+
+// farewell is called by redcon as the last thing in a connection's goroutine.
+// redcon holds its lock meanwhile.
+func (s *Server) farewell(conn redcon.Conn, _ error) {
+	c := conn.Context().(*Client)
+	c.cancel()
+	s.mu.Lock()
+	delete(s.clients, c.id)
+	s.mu.Unlock()
+	s.wg.Done()
+}

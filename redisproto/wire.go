@@ -1,0 +1,167 @@
+package redisproto
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// redconBuffer is the size of redcon's smallest read buffer.
+	redconBuffer = 4096
+	// bigCommand is the size from which it pays to make redcon let go of the
+	// buffer that held a command.
+	bigCommand = 256 << 10
+	// lingerTime and lingerBytes bound how long a connection that is to end
+	// goes on reading. Closing with unread bytes would reset it and might take
+	// the last reply away from the client.
+	lingerTime  = 500 * time.Millisecond
+	lingerBytes = 1 << 20
+)
+
+// wire is the connection that redcon reads commands from and writes replies
+// to. redcon trusts its peer: a length of 2^63-1 ends the process, and nothing
+// bounds what it buffers. So Read gives it whole, valid commands and nothing
+// else, and answers everything else itself.
+type wire struct {
+	net.Conn // the client: an outbox, or TLS over one
+	out      *outbox
+	client   *Client
+	tls      *tls.Conn // nil on a plain connection
+	in       scanner
+	stats    *Stats
+	idle     time.Duration // 0 for no time-out
+	shake    time.Duration // for the TLS handshake
+
+	muted   bool // the client has turned replies off
+	ending  bool // no more commands are taken
+	shaken  bool
+	newline bool         // redcon waits for the end of an empty line
+	drainBy atomic.Int64 // unix nanoseconds after which nothing is read, or 0
+}
+
+// Read gives redcon commands. It is called when redcon has answered all that it
+// had before.
+func (w *wire) Read(p []byte) (int, error) {
+	for {
+		if w.in.more() {
+			if w.newline {
+				w.newline = false
+				p[0] = '\n'
+				return 1 + w.in.take(p[1:]), nil
+			}
+			return w.in.take(p), nil
+		}
+		if w.ending {
+			w.linger()
+			return 0, io.EOF
+		}
+		if err := w.in.scan(); err != nil {
+			w.refuse(err)
+			return 0, io.EOF
+		}
+		if w.in.more() {
+			continue
+		}
+		if w.in.largest >= bigCommand {
+			w.in.largest = 0
+			if len(p) == redconBuffer && !w.newline {
+				return w.shrink(p), nil
+			}
+		}
+		if err := w.fill(); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// shrink makes redcon drop the buffer in which it read a big command. It uses
+// the first 4096 bytes of that buffer from then on and keeps the rest, unless a
+// command does not fit: then it allocates. Empty lines are no command, and the
+// blank that begins another one leaves it with an incomplete command at the end
+// of a full buffer.
+func (w *wire) shrink(p []byte) int {
+	for i := range p {
+		p[i] = '\n'
+	}
+	p[len(p)-1] = ' '
+	w.newline = true
+	return len(p)
+}
+
+// more reports whether the next Read will give redcon something at once.
+func (w *wire) more() bool { return w.in.more() }
+
+// fill waits for bytes from the client.
+func (w *wire) fill() error {
+	if w.tls != nil && !w.shaken {
+		ctx, cancel := context.WithTimeout(context.Background(), w.shake)
+		err := w.tls.HandshakeContext(ctx)
+		cancel()
+		if err != nil {
+			return err
+		}
+		w.shaken = true
+	}
+	if w.idle > 0 {
+		w.readBy(time.Now().Add(w.idle))
+	}
+	n, err := w.Conn.Read(w.in.room())
+	if n == 0 {
+		return err
+	}
+	w.stats.InputBytes.Add(int64(n))
+	w.in.grew(n)
+	return nil // an error that came with bytes comes again without
+}
+
+// readBy sets the read deadline. A deadline set by drain stays.
+func (w *wire) readBy(t time.Time) {
+	w.Conn.SetReadDeadline(t)
+	if by := w.drainBy.Load(); by != 0 {
+		w.Conn.SetReadDeadline(time.Unix(0, by))
+	}
+}
+
+// drain lets the client's commands that arrive until t be answered and no
+// others. Any goroutine may call it.
+func (w *wire) drain(t time.Time) {
+	w.drainBy.Store(t.UnixNano())
+	w.Conn.SetReadDeadline(t)
+}
+
+// finish ends the connection when everything answered so far is written.
+// Commands that the client sent after that are dropped.
+func (w *wire) finish() {
+	w.ending = true
+	w.in.drop()
+}
+
+// refuse tells the client what is wrong with its bytes and ends the connection.
+func (w *wire) refuse(err error) {
+	w.stats.ProtocolErrors.Add(1)
+	if errors.Is(err, errForeign) {
+		w.client.srv.foreign(w.client)
+		return
+	}
+	if !w.muted {
+		w.Write([]byte("-ERR " + err.Error() + "\r\n"))
+	}
+	w.linger()
+}
+
+// linger says goodbye and reads what the client still sends, for a while.
+func (w *wire) linger() {
+	w.in.drop()
+	w.ending = true
+	half, ok := w.Conn.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	w.readBy(time.Now().Add(lingerTime))
+	io.Copy(io.Discard, io.LimitReader(w.Conn, lingerBytes))
+}
