@@ -66,8 +66,8 @@ type Config struct {
 	// DB is the database of the connections, 0 to 15. Default 0.
 	DB int
 
-	// DialTimeout is the time for one node to be reached and to answer a PING.
-	// Default [DefaultDialTimeout].
+	// DialTimeout is the time for one node to be reached and to answer a PING; for
+	// all nodes together it is at most Timeout. Default [DefaultDialTimeout].
 	DialTimeout time.Duration
 	// Timeout is the time for the reply to one command; a context may make it
 	// shorter. Default [DefaultTimeout].
@@ -115,12 +115,11 @@ func New(cfg Config) (*Client, error) {
 		MaxRetries: -1,
 		// The dialler tries every node once; to do so again at once helps nobody.
 		DialerRetries: 1,
-		DialTimeout:   cfg.DialTimeout * time.Duration(len(d.addrs)),
+		DialTimeout:   min(cfg.DialTimeout*time.Duration(len(d.addrs)), max(cfg.DialTimeout, cfg.Timeout)),
 
 		ReadTimeout:           cfg.Timeout,
 		ContextTimeoutEnabled: true,
 		PoolSize:              cfg.PoolSize,
-		MaxActiveConns:        cfg.PoolSize,
 		ConnMaxLifetime:       connLifetime,
 
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},

@@ -41,6 +41,9 @@ func decodeStruct(dst reflect.Value, src any) error {
 	for i := range dst.NumField() {
 		name, _, _ := strings.Cut(dst.Type().Field(i).Tag.Get("json"), ",")
 		fields[name] = dst.Field(i)
+		if f := dst.Field(i); f.Kind() == reflect.Slice { // as JSON, [] rather than null
+			f.Set(reflect.MakeSlice(f.Type(), 0, 0))
+		}
 	}
 	set := func(key, value any) error {
 		name, ok := key.(string)

@@ -159,22 +159,23 @@ func (d *dialer) dial(ctx context.Context, network, _ string) (net.Conn, error) 
 func (d *dialer) open(ctx context.Context, network, addr string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
-	conn, err := d.connect(ctx, network, addr)
+	raw, err := d.connect(ctx, network, addr)
 	if err != nil {
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
-	conn, err = d.greet(ctx, conn, addr)
-	if !stop() && err == nil {
+	stop := context.AfterFunc(ctx, func() { raw.SetDeadline(time.Unix(1, 0)) })
+	conn, err := d.greet(ctx, raw, addr)
+	if !stop() {
 		err = context.Cause(ctx) // too late: the deadline is set, and stays
 	}
 	if err != nil {
-		conn.Close()
+		raw.Close()
 		return nil, err
 	}
 	return conn, nil
 }
 
+// greet does what comes before the first command: the TLS handshake and the PING.
 func (d *dialer) greet(ctx context.Context, conn net.Conn, addr string) (net.Conn, error) {
 	if d.tls != nil {
 		conf := d.tls
@@ -184,7 +185,7 @@ func (d *dialer) greet(ctx context.Context, conn net.Conn, addr string) (net.Con
 		}
 		secure := tls.Client(conn, conf)
 		if err := secure.HandshakeContext(ctx); err != nil {
-			return conn, err
+			return nil, err
 		}
 		conn = secure
 	}

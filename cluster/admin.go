@@ -389,13 +389,7 @@ func (n *Node) answerQuery(name string, in []byte) ([]byte, error) {
 		}
 		ctx, cancel := context.WithTimeout(n.ctx, transferTimeout)
 		defer cancel()
-		var err error
-		if t.To == "" {
-			err = g.HandOver(ctx)
-		} else {
-			err = g.Transfer(ctx, t.To)
-		}
-		if err != nil {
+		if err := n.handOver(ctx, g, t.To); err != nil {
 			return []byte(err.Error()), nil
 		}
 		return nil, nil

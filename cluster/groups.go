@@ -3,6 +3,8 @@ package cluster
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"time"
@@ -40,12 +42,7 @@ func (n *Node) openGroup(g *genesis, spec system.Group) error {
 	if spec.Name == placement.System {
 		table = systemCommands
 	}
-	timing := group.DefaultTiming()
-	timing.Election = conf.Raft.ElectionTimeout
-	timing.Lease = conf.Raft.ElectionTimeout / 2
-	if n.self.Region != spec.Home {
-		timing.Election *= time.Duration(conf.Raft.RemoteFactor)
-	}
+	timing := group.DefaultTiming().At(conf.Raft.ElectionTimeout, n.self.Region == spec.Home)
 	limits := group.DefaultLimits()
 	limits.SnapshotInterval = conf.Snapshot.Interval
 	limits.SnapshotEntries = int64(conf.Snapshot.Entries)
@@ -63,7 +60,7 @@ func (n *Node) openGroup(g *genesis, spec system.Group) error {
 		Machine: fsm.Config{Group: spec.Name, Seed: g.Seed, Table: table, OnPanic: func(name string, p any) {
 			n.log.Error("a command panicked, which is a defect; it changed nothing", "group", spec.Name, "command", name, "panic", p)
 		}},
-		Fatal: n.cfg.Fatal, Log: n.log,
+		Fatal: n.cfg.Fatal, Wall: n.cfg.Wall, Log: n.log,
 	})
 	if err != nil {
 		s.Close()
@@ -77,7 +74,20 @@ func (n *Node) storage(name string) (*group.Storage, error) {
 	if n.cfg.Storage != nil {
 		return n.cfg.Storage(name)
 	}
-	return group.OpenBolt(filepath.Join(n.cfg.Config.DataDir, "groups", name), n.log)
+	dir := filepath.Join(n.cfg.Config.DataDir, "groups", name)
+	had := slices.Contains(n.identity.Groups, name)
+	if had && !group.Made(dir) {
+		return nil, fmt.Errorf("%s has lost its log, and with it what this node voted for: %s", dir, group.Advice)
+	}
+	s, err := group.OpenBolt(dir, n.log)
+	if err != nil || had {
+		return s, err
+	}
+	n.identity.Groups = append(n.identity.Groups, name)
+	if err := n.identity.save(n.cfg.Config.DataDir); err != nil {
+		return nil, errors.Join(err, s.Closer.Close())
+	}
+	return s, nil
 }
 
 // The pace of a node's own tasks.

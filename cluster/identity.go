@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"phonond/cluster/group"
 )
 
 // identity is who a node is, kept in its data directory from the first start on.
@@ -19,6 +21,9 @@ type identity struct {
 	Seat string `json:"seat"`
 	// Incarnation counts the starts.
 	Incarnation uint64 `json:"incarnation"`
+	// Groups are those that the node has had a log of: one that is gone must not be
+	// begun again, as it holds what the node voted for.
+	Groups []string `json:"groups,omitempty"`
 }
 
 const identityFile = "node.json"
@@ -41,8 +46,10 @@ func loadIdentity(dir, node, region string) (identity, error) {
 		return identity{}, fmt.Errorf("%s is of a node in region %q, the configuration says %q: a node cannot move between regions", path, id.Region, region)
 	}
 	id.Incarnation++
-	return id, writeJSON(path, id)
+	return id, id.save(dir)
 }
+
+func (id identity) save(dir string) error { return writeJSON(filepath.Join(dir, identityFile), id) }
 
 func randomHex(n int) string {
 	b := make([]byte, n)
@@ -58,7 +65,7 @@ func readJSON(path string, v any) error {
 		return err
 	}
 	if err := json.Unmarshal(b, v); err != nil {
-		return fmt.Errorf("%s is damaged (%w): restore it from a backup, or remove the data directory and let the node join as a new one", path, err)
+		return fmt.Errorf("%s is damaged (%w): %s", path, err, group.Advice)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -46,8 +47,11 @@ type Config struct {
 
 	// Network is where listeners and connections come from. Default: TCP.
 	Network mux.Network
-	// Gossip replaces gossip's own sockets, in tests.
+	// Gossip replaces gossip's own sockets, and Lookup the resolver, in tests.
 	Gossip memberlist.Transport
+	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
+	// Wall is the wall clock. Default: [time.Now].
+	Wall func() time.Time
 	// Storage opens the storage of a group. Default: bbolt files below the data
 	// directory.
 	Storage func(group string) (*group.Storage, error)
@@ -58,10 +62,12 @@ type Config struct {
 
 // Node is one process of the cluster.
 type Node struct {
-	cfg     Config
-	log     *slog.Logger
-	self    system.Node
-	started time.Time
+	cfg      Config
+	log      *slog.Logger
+	lock     *os.File // held while the node uses its data directory
+	identity identity
+	self     system.Node
+	started  time.Time
 
 	book   *gossip.Book
 	mux    *mux.Mux
@@ -89,6 +95,9 @@ func Start(cfg Config) (_ *Node, err error) {
 	if cfg.Network == nil {
 		cfg.Network = mux.TCP()
 	}
+	if cfg.Wall == nil {
+		cfg.Wall = time.Now
+	}
 	if cfg.Settle == 0 {
 		cfg.Settle = 30 * time.Second
 	}
@@ -115,16 +124,24 @@ func (n *Node) openData() error {
 	if err := os.MkdirAll(conf.DataDir, 0o700); err != nil {
 		return err
 	}
+	var err error
+	if n.lock, err = lockData(conf.DataDir); err != nil {
+		return err
+	}
 	id, err := loadIdentity(conf.DataDir, conf.Node, conf.Region)
 	if err != nil {
 		return err
 	}
+	n.identity = id
 	n.log = n.log.With("node", id.Node)
 	n.self = system.Node{
 		ID: id.Node, Region: id.Region, Seat: id.Seat, Incarnation: id.Incarnation, Version: n.cfg.Version,
 		ClusterAddr: conf.ClusterAddr(), RESPAddr: conf.RESPAddr(), GossipAddr: conf.GossipAddr(),
 	}
 	n.book, err = gossip.OpenBook(filepath.Join(conf.DataDir, "nodes.json"), n.log)
+	if errors.Is(err, gossip.ErrBook) {
+		return fmt.Errorf("%w: restore it from a backup, or remove it: the node then finds the others by its configuration", err)
+	}
 	return err
 }
 
@@ -180,7 +197,7 @@ func (n *Node) openGossip() error {
 	conf := n.cfg.Config
 	g, err := gossip.Start(gossip.Config{
 		Self: n.member(), ClusterName: conf.Cluster.Name, BindAddr: conf.Gossip.Listen, AdvertiseAddr: conf.Gossip.Advertise,
-		Keys: n.cfg.GossipKeys, Transport: n.cfg.Gossip, WAN: len(conf.Regions) > 1, Seeds: n.seeds, Log: n.log,
+		Keys: n.cfg.GossipKeys, Transport: n.cfg.Gossip, WAN: len(conf.Regions) > 1, Seeds: n.seeds, Lookup: n.cfg.Lookup, Log: n.log,
 		OnChange: func(ms []gossip.Member) {
 			for _, m := range ms {
 				if m.ID != n.self.ID {
@@ -384,7 +401,7 @@ func (n *Node) Stop(ctx context.Context) {
 	for _, g := range n.groups {
 		if g.Leads() {
 			wg.Go(func() {
-				if err := g.HandOver(ctx); err != nil {
+				if err := n.handOver(ctx, g, ""); err != nil {
 					n.log.Warn("the lead was not handed over", "group", g.Name(), "error", err)
 				}
 			})
@@ -433,6 +450,9 @@ func (n *Node) stop(ctx context.Context) {
 			n.log.Error("the group's storage was not closed", "group", g.Name(), "error", err)
 		}
 	}
+	if n.lock != nil {
+		n.lock.Close()
+	}
 }
 
 // ID returns the node's id.
@@ -440,3 +460,21 @@ func (n *Node) ID() string { return n.self.ID }
 
 // RESPAddr returns the address for clients.
 func (n *Node) RESPAddr() string { return n.self.RESPAddr }
+
+// Leads reports whether this node leads a group and serves it.
+func (n *Node) Leads(name string) bool {
+	if n.router.Load() == nil {
+		return false
+	}
+	g := n.groups[name]
+	return g != nil && g.Leads()
+}
+
+// Statuses returns what the replicas on this node say of themselves, by group
+// name.
+func (n *Node) Statuses() []group.Status {
+	if n.router.Load() == nil {
+		return nil
+	}
+	return n.statuses()
+}

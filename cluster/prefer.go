@@ -3,36 +3,40 @@ package cluster
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"slices"
 	"time"
 
 	"phonond/cluster/group"
 )
 
-// preferEvery is how often a leader looks whether the lead belongs elsewhere, and
-// maxLag how many entries behind a replica may be to be given it: what it lacks
-// is sent within one round trip.
+// preferEvery is how often a leader looks whether the lead belongs elsewhere.
+// maxLag is how many entries behind, and maxSilence how long without a word from
+// the leader, a replica may be to be given the lead: what it lacks is sent within
+// one round trip.
 const (
 	preferEvery = time.Second
-	maxLag      = 512
+	maxLag      = 64
+	maxSilence  = time.Second
 )
 
 // preferHome gives the lead of groups that are led from here back to their home
-// region, once a voter there has been well for a while.
+// region: at once after a start of the whole group, else when a voter there has
+// been well for a while.
 func (n *Node) preferHome() {
-	well := map[string]time.Time{} // for each group, since when its heir is well
-	heirs := map[string]string{}
+	notBefore := map[string]time.Time{} // for each group that is led from here
 	for n.pause(preferEvery, false) {
 		for name, g := range n.groups {
-			heir := ""
-			if g.Leads() {
-				heir = n.heir(name, g)
-			}
-			if heir == "" || heir != heirs[name] {
-				heirs[name], well[name] = heir, time.Now()
+			if !g.Leads() || n.self.Region == n.state.Load().Group(name).Home {
+				delete(notBefore, name)
 				continue
 			}
-			if time.Since(well[name]) < n.cfg.Settle {
+			heir := n.heir(name, g)
+			if _, known := notBefore[name]; heir == "" || !known && !g.FirstLead() {
+				notBefore[name] = time.Now().Add(n.cfg.Settle)
+			}
+			if time.Now().Before(notBefore[name]) {
 				continue
 			}
 			n.log.Info("giving the lead back to the home region", "group", name, "to", heir)
@@ -41,37 +45,71 @@ func (n *Node) preferHome() {
 				n.log.Warn("the lead was not handed over", "group", name, "to", heir, "error", err)
 			}
 			cancel()
-			well[name] = time.Now() // a failed attempt is paid for with writes that wait
+			// A failed attempt is paid for with writes that wait.
+			notBefore[name] = time.Now().Add(n.cfg.Settle)
 		}
 	}
 }
 
-// heir returns the voter that should lead the group instead of this node: the
-// first of those preferred that is up to date, "" if this node is as good.
+// heir returns the home voter that should lead the group instead of this node: the
+// best of those that could, "" if none could.
 func (n *Node) heir(name string, g *group.Group) string {
 	state := n.state.Load()
 	spec := state.Group(name)
-	if spec == nil || n.self.Region == spec.Home {
-		return ""
-	}
-	mine := g.Status()
+	var home []string
 	for _, id := range spec.Leaders {
-		if node := state.Node(id); node == nil || node.Region != spec.Home || !slices.Contains(mine.Voters, id) {
+		if node := state.Node(id); node != nil && node.Region == spec.Home {
+			home = append(home, id)
+		}
+	}
+	heir, _ := n.successor(g, home)
+	return heir
+}
+
+// errNoSuccessor is returned when none of the nodes asked could take the lead.
+var errNoSuccessor = errors.New("no other voter is up to date and well")
+
+// successor returns the first of the candidates that could lead the group now. It
+// has to be known before raft is asked to hand over: while it tries with one that
+// is away or behind, for up to ten seconds, every write waits.
+func (n *Node) successor(g *group.Group, candidates []string) (string, error) {
+	mine := g.Status()
+	reason := errNoSuccessor
+	for _, id := range candidates {
+		if id == n.self.ID || !slices.Contains(mine.Voters, id) {
 			continue
 		}
 		ctx, cancel := context.WithTimeout(n.ctx, statusTimeout)
 		all, err := n.askStatus(ctx, id)
 		cancel()
 		if err != nil {
+			reason = fmt.Errorf("node %s does not answer: %w", id, err)
 			continue
 		}
 		for _, s := range all {
-			if s.Group == name && s.Term == mine.Term && s.LastLog+maxLag >= mine.LastLog {
-				return id
+			if s.Group != g.Name() {
+				continue
 			}
+			if s.Term == mine.Term && s.LastLog+maxLag >= mine.LastLog && s.LastContact >= 0 && s.LastContact < maxSilence {
+				return id, nil
+			}
+			reason = fmt.Errorf("node %s is not up to date: its last entry is %d, the leader's %d, and it heard from the leader %v ago", id, s.LastLog, mine.LastLog, s.LastContact)
 		}
 	}
-	return ""
+	return "", reason
+}
+
+// handOver gives the lead to a node, "" for the best there is.
+func (n *Node) handOver(ctx context.Context, g *group.Group, to string) error {
+	candidates := []string{to}
+	if to == "" {
+		candidates = n.state.Load().Group(g.Name()).Leaders
+	}
+	successor, err := n.successor(g, candidates)
+	if err != nil {
+		return err
+	}
+	return g.Transfer(ctx, successor)
 }
 
 // The bounds of what nodes ask each other.

@@ -86,13 +86,15 @@ func parseDraw(args [][]byte, option string) (d draw, fault resp.Value) {
 	}
 	n, ok := parseInt(args[2])
 	switch {
+	case len(args) > 3 && option == "":
+		return d, resp.ErrSyntax
 	case !ok:
 		return d, resp.ErrNotInteger
 	case n == math.MinInt64:
 		return d, errDrawRange
 	case len(args) == 3:
 		return draw{count: n}, resp.Value{}
-	case option == "" || len(args) > 4 || !is(args[3], option):
+	case len(args) > 4 || !is(args[3], option):
 		return d, resp.ErrSyntax
 	case n < -math.MaxInt64/2 || n > math.MaxInt64/2:
 		return d, resp.Err("ERR value is out of range")

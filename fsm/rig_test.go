@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"phonond/redisproto/command"
@@ -96,10 +97,14 @@ func (r *rig) call(c command.Call) resp.Value {
 
 // unknown makes the replies to what no row stands for.
 func (r *rig) unknown(c command.Call) resp.Value {
-	if c := r.m.cfg.Table.byName[string(appendLower(nil, c.Args[0]))]; c != nil {
-		return resp.ErrArity(c.Name)
+	name := strings.ToLower(string(c.Args[0]))
+	switch {
+	case r.m.cfg.Table.byName[name] == nil:
+		return resp.Err("ERR unknown command '" + string(c.Args[0]) + "'")
+	case len(c.Args) == 1:
+		return resp.ErrArity(name)
 	}
-	return resp.Err("ERR unknown command '" + string(c.Args[0]) + "'")
+	return resp.Err("ERR unknown subcommand '" + string(c.Args[1]) + "'. Try " + strings.ToUpper(name) + " HELP.")
 }
 
 // drawn are the commands whose replies are drawn.

@@ -29,14 +29,28 @@ func (v *View) findIn(db int, key []byte) *entry {
 			}
 			return &c.entry
 		}
-		if v.tx.flushed[db] {
-			return nil
-		}
 	}
-	if n := v.m.ks[db].keys.get(key); n != nil && !v.m.expired(&n.val) {
+	if n := v.lookup(db, key); n != nil && !v.m.expired(&n.val) {
 		return &n.val
 	}
 	return nil
+}
+
+// lookup returns the node of key in database db as it is before the command,
+// expired or not, or nil. A command mostly changes the key that it has just
+// looked at, so that is remembered.
+func (v *View) lookup(db int, key []byte) *node[entry] {
+	t := v.tx
+	switch {
+	case t == nil:
+		return v.m.ks[db].keys.get(key)
+	case t.flushed[db]:
+		return nil
+	case !t.seen.valid || t.seen.db != db || string(t.seen.key) != string(key):
+		t.seen.db, t.seen.key, t.seen.valid = db, key, true
+		t.seen.node = v.m.ks[db].keys.get(key)
+	}
+	return t.seen.node
 }
 
 // get returns the object of type T under key: its zero value when there is no
@@ -59,6 +73,12 @@ type Tx struct {
 	index   map[dbKey]int // finds changes once there are many
 	flushed [Databases]bool
 	tokens  uint64 // fencing tokens given by this command
+	seen    struct {
+		valid bool
+		db    int
+		key   []byte
+		node  *node[entry]
+	}
 
 	scripts        []loadedScript // made known to EVALSHA
 	scriptsFlushed bool           // after the others were forgotten
@@ -69,6 +89,7 @@ type loadedScript struct{ sha, text string }
 // change is what a command did to one key.
 type change struct {
 	dbKey
+	old   *node[entry] // what the state has, expired or not
 	gone  bool
 	entry entry
 }
@@ -89,6 +110,7 @@ func (t *Tx) reset(m *Machine, db int) {
 	t.flushed = [Databases]bool{}
 	t.tokens = 0
 	t.scripts, t.scriptsFlushed = nil, false
+	t.seen.valid, t.seen.node = false, nil
 }
 
 func (t *Tx) staged(db int, key []byte) *change {
@@ -111,7 +133,14 @@ func (t *Tx) stage(db int, key []byte, gone bool, e entry) {
 		c.gone, c.entry = gone, e
 		return
 	}
-	t.changes = append(t.changes, change{dbKey{db, string(key)}, gone, e})
+	old := t.lookup(db, key)
+	name := ""
+	if old != nil {
+		name = old.key
+	} else {
+		name = string(key)
+	}
+	t.changes = append(t.changes, change{dbKey{db, name}, old, gone, e})
 	if len(t.changes) <= fewChanges {
 		return
 	}
@@ -121,7 +150,7 @@ func (t *Tx) stage(db int, key []byte, gone bool, e entry) {
 			t.index[c.dbKey] = i
 		}
 	}
-	t.index[dbKey{db, string(key)}] = len(t.changes) - 1
+	t.index[dbKey{db, name}] = len(t.changes) - 1
 }
 
 // putIn stores e under key in database db. A key that is not there gets a new
@@ -204,6 +233,7 @@ func (t *Tx) flush(db int) {
 	}
 	t.changes = kept
 	t.index = nil
+	t.seen.valid = false
 }
 
 // loadScript makes a script known to EVALSHA.
@@ -227,17 +257,16 @@ func (t *Tx) commit() {
 	for i := range t.changes {
 		c := &t.changes[i]
 		d := &m.ks[c.db]
-		old := d.keys.get([]byte(c.key))
 		m.version++
 		if c.gone {
-			if old != nil {
-				d.drop(old)
+			if c.old != nil {
+				d.drop(c.old)
 			}
 			m.sum.deleted(c.db, c.key)
 			continue
 		}
 		c.entry.version = m.version
-		d.put(c.key, old, c.entry)
+		d.put(c.key, c.old, c.entry)
 		m.sum.stored(c.db, c.key, &c.entry)
 	}
 	m.counter += t.tokens

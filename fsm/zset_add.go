@@ -91,7 +91,7 @@ func (t *Tx) zadd(key []byte, o zaddOptions, elems [][]byte) resp.Value {
 		}
 		if o.incr {
 			t.setObject(key, z)
-			return score(to + 0)
+			return score(to)
 		}
 	}
 	if added+updated > 0 {

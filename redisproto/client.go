@@ -64,7 +64,7 @@ func newClient(s *Server, id int64, conn net.Conn, config *tls.Config) *Client {
 		addr: conn.RemoteAddr().String(), laddr: conn.LocalAddr().String(),
 	}
 	c.ctx, c.cancel = context.WithCancel(s.ctx)
-	out := &outbox{Conn: conn, timeout: s.cfg.WriteTimeout, wg: &s.wg, stats: &s.stats}
+	out := &outbox{Conn: conn, timeout: s.cfg.WriteTimeout, wg: &s.wg, ctx: s.ctx, stats: &s.stats}
 	c.wire = &wire{
 		Conn: out, out: out, client: c, stats: &s.stats,
 		idle: s.cfg.IdleTimeout, shake: s.cfg.HandshakeTimeout,
@@ -106,8 +106,8 @@ func (c *Client) Name() string { return c.name }
 // Kill ends the connection at once; replies that wait are lost. Any goroutine
 // may call it.
 func (c *Client) Kill() {
+	c.wire.out.abort() // first, so that what is cancelled cannot answer
 	c.cancel()
-	c.wire.out.abort()
 }
 
 // change runs f, which sets fields that other connections read.

@@ -23,7 +23,9 @@ func (s *Server) all() []*Client {
 	s.mu.Lock()
 	list := make([]*Client, 0, len(s.clients))
 	for _, c := range s.clients {
-		list = append(list, c)
+		if c.ctx.Err() == nil { // not killed
+			list = append(list, c)
+		}
 	}
 	s.mu.Unlock()
 	slices.SortFunc(list, func(a, b *Client) int { return cmp.Compare(a.id, b.id) })

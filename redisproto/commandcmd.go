@@ -159,7 +159,7 @@ func commandInfo(c *Client, args [][]byte) resp.Value {
 		if e := c.srv.table.named(name); e != nil {
 			some = append(some, e.info())
 		} else {
-			some = append(some, resp.NullArray)
+			some = append(some, resp.Null)
 		}
 	}
 	return resp.List(some...)

@@ -46,7 +46,9 @@ func connCommands() []Command {
 			},
 		},
 		{
-			Spec:  container("command", -1, "server", "2.8.13", "Commands about commands."),
+			// Redis documents it under "server" but lets whoever may use the
+			// connection use it, which matters more.
+			Spec:  container("command", -1, "connection", "2.8.13", "Commands about commands."),
 			Run:   commandAll,
 			Early: true,
 			Subs: []Command{

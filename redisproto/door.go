@@ -142,8 +142,8 @@ func (s *Server) foreign(c *Client) {
 
 // local reports whether a peer is on this machine.
 func local(addr net.Addr) bool {
-	if addr.Network() != "tcp" {
-		return true // a Unix socket or a pipe
+	if n := addr.Network(); n == "unix" || n == "pipe" {
+		return true
 	}
 	ap, err := netip.ParseAddrPort(addr.String())
 	return err == nil && ap.Addr().Unmap().IsLoopback()

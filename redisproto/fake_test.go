@@ -47,7 +47,10 @@ func (m *memory) Specs() []*command.Spec {
 
 func (m *memory) Do(ctx context.Context, calls []command.Call) []resp.Value {
 	if m.block != nil {
-		m.inside <- struct{}{}
+		select {
+		case m.inside <- struct{}{}:
+		default:
+		}
 		select {
 		case <-m.block:
 		case <-ctx.Done():

@@ -31,16 +31,16 @@ func splitWords(line []byte) (words [][]byte, ok bool) {
 			return words, true
 		}
 		i := 0
-		for i < len(line) && !blankByte(line[i]) && line[i] != '"' && line[i] != '\'' {
+		for i < len(line) && !endsWord(line[i]) && line[i] != '"' && line[i] != '\'' {
 			i++
 		}
-		if i == len(line) || blankByte(line[i]) {
+		if i == len(line) || endsWord(line[i]) {
 			words = append(words, line[:i:i])
 			line = line[i:]
 			continue
 		}
 		word := append([]byte{}, line[:i]...)
-		for i < len(line) && !blankByte(line[i]) {
+		for i < len(line) && !endsWord(line[i]) {
 			quote := line[i]
 			i++
 			if quote != '"' && quote != '\'' {
@@ -116,7 +116,12 @@ func hexDigit(c byte) int {
 	return -1
 }
 
+// blankByte reports whether c may stand between words.
 func blankByte(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
+
+// endsWord reports whether c ends a word: Redis lets vertical tabs and form
+// feeds be part of one.
+func endsWord(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
 // appendCommand appends a command in the form in which programs send it.
 func appendCommand(b []byte, args [][]byte) []byte {

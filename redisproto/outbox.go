@@ -1,6 +1,7 @@
 package redisproto
 
 import (
+	"context"
 	"errors"
 	"net"
 	"os"
@@ -36,6 +37,7 @@ type outbox struct {
 	net.Conn
 	timeout time.Duration   // for the client to take writeChunk bytes
 	wg      *sync.WaitGroup // of the server, which waits for the goroutine
+	ctx     context.Context // of the server, which ends the goroutine by it
 	stats   *Stats
 	limit   atomic.Int64 // bytes that may wait
 	waiting atomic.Int64 // bytes that do
@@ -94,6 +96,7 @@ func (o *outbox) Write(b []byte) (int, error) {
 
 // send writes what waits until nothing does.
 func (o *outbox) send() {
+	defer context.AfterFunc(o.ctx, o.abort)()
 	var batch []byte
 	for {
 		o.mu.Lock()

@@ -39,8 +39,9 @@ func (s *Server) handle(conn redcon.Conn, first redcon.Command) {
 			c.wire.finish()
 		}
 	}()
+	rest := conn.ReadPipeline() // all of it, so that redcon has none left after a panic
 	c.run(first.Args)
-	for _, cmd := range conn.ReadPipeline() {
+	for _, cmd := range rest {
 		if c.quit {
 			break
 		}

@@ -99,7 +99,7 @@ func (s *scanner) room() []byte {
 	}
 	if s.end == len(s.buf) {
 		to := s.buf
-		if s.next < len(s.buf)/2 {
+		if s.next < len(s.buf)/2 || len(s.buf) < maxIdleBuffer {
 			to = make([]byte, 2*len(s.buf))
 		}
 		copy(to, s.buf[s.next:s.end])

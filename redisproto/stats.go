@@ -12,7 +12,7 @@ type Stats struct {
 	Rejected        atomic.Int64 // refused: too many, or protected mode
 	Commands        atomic.Int64 // received, those answered with an error counted
 	InputBytes      atomic.Int64 // after TLS
-	OutputBytes     atomic.Int64 // before TLS is taken off
+	OutputBytes     atomic.Int64 // as sent, TLS included
 	ProtocolErrors  atomic.Int64 // connections ended for what they sent
 	OutputLimit     atomic.Int64 // connections ended for not reading replies
 	AuthFailures    atomic.Int64 // wrong passwords

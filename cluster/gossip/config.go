@@ -144,7 +144,9 @@ func (c *Config) resolve(ctx context.Context, addr string) ([]netip.AddrPort, er
 	}
 	var found []netip.AddrPort
 	for _, ip := range ips[:min(len(ips), maxLookup)] {
-		found = append(found, netip.AddrPortFrom(ip.Unmap(), uint16(port)))
+		if ip.IsValid() {
+			found = append(found, netip.AddrPortFrom(ip.Unmap(), uint16(port)))
+		}
 	}
 	if found == nil {
 		return nil, fmt.Errorf("%q has no address", addr)

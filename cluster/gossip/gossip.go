@@ -39,8 +39,16 @@ type Gossip struct {
 }
 
 // Start begins to gossip and to look for the others, which it does not wait for.
+// The transport that it was given is shut down by Stop, and when Start fails.
 func Start(cfg Config) (*Gossip, error) {
-	cfg = cfg.withDefaults()
+	g, err := start(cfg.withDefaults())
+	if err != nil && cfg.Transport != nil {
+		_ = cfg.Transport.Shutdown()
+	}
+	return g, err
+}
+
+func start(cfg Config) (*Gossip, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}

@@ -39,16 +39,24 @@ type Config struct {
 	// The process is expected to end; until it does the group applies and answers
 	// nothing more. It is called at most once a cause, from any goroutine.
 	Fatal func(error)
-	Log   *slog.Logger
+	// Wall is the wall clock, [time.Now] but in tests. Deadlines do not depend on it.
+	Wall func() time.Time
+	Log  *slog.Logger
 }
 
-// Timing are the timeouts of a group. All replicas of a group should use equal
-// values, but for Election, which is longer away from home so that leaders are
-// elected at home.
+// Timing are the timeouts of a group.
 type Timing struct {
-	// Election is how long a follower hears nothing before it asks for votes, and
-	// how long an election may take. At least 10 ms, default 1 s.
+	// Election is how long a follower hears nothing before it gives up its leader
+	// and asks for votes, at least, and twice that at most. Default 1 s.
+	//
+	// Voters away from home take less, so that home voters are elected: who gives
+	// up last finds all others ready to vote, who gives up first is refused by
+	// those that still believe in the old leader.
 	Election time.Duration
+	// First is the same until this replica has heard of a leader for the first
+	// time. Voters away from home take more: when all start at once, who asks first
+	// is elected. Default 1 s.
+	First time.Duration
 	// Lease is how long a leader stays one without hearing from a majority. It
 	// must not exceed the smallest Election of any voter. Default 500 ms.
 	Lease time.Duration
@@ -61,7 +69,25 @@ type Timing struct {
 
 // DefaultTiming suits replicas that are up to about 150 ms apart.
 func DefaultTiming() Timing {
-	return Timing{Election: time.Second, Lease: 500 * time.Millisecond, RPC: 10 * time.Second, DiskStall: 10 * time.Second}
+	return Timing{
+		Election: time.Second, First: time.Second, Lease: 500 * time.Millisecond, RPC: 10 * time.Second, DiskStall: 10 * time.Second,
+	}
+}
+
+// The timeouts of voters away from home, as parts of those at home.
+const (
+	awayElection = 0.6
+	awayFirst    = 2
+)
+
+// At returns the timing for a group whose home voters wait for election before
+// they stand. It suits round trips up to a seventh of that.
+func (t Timing) At(election time.Duration, home bool) Timing {
+	t.Election, t.First, t.Lease = election, election, election/2
+	if !home {
+		t.Election, t.First = time.Duration(float64(election)*awayElection), awayFirst*election
+	}
+	return t
 }
 
 // Limits bound what a group takes on.
@@ -133,15 +159,20 @@ type Group struct {
 
 	mu      sync.RWMutex // held by readers of machine, exclusively by Apply
 	machine *fsm.Machine
-	failed  error // set once: the machine is of no more use
+	stamped time.Time // when the entry came that moved the machine's clock last
+	failed  error     // set once: the machine is of no more use
 
 	queue  queue
 	lead   atomic.Pointer[leadership] // nil unless this replica leads and may serve
 	leader *leaderWatch
+	// followed is set once another node was seen to lead.
+	followed atomic.Bool
 
 	nextDeadline atomic.Int64 // cluster clock at which the next key expires, 0 for none
 	armedFor     atomic.Int64 // the one for which the proposer's timer is set
 	stats        counters
+
+	reloading sync.Mutex // held to change raft's configuration
 
 	stop      context.CancelFunc
 	stopped   context.Context
@@ -164,7 +195,7 @@ func (l *leadership) now() int64 { return l.clock + time.Since(l.start).Millisec
 func Open(cfg Config) (*Group, error) {
 	g := &Group{
 		cfg: cfg, log: cfg.Log.With("group", cfg.Name), machine: fsm.New(cfg.Machine),
-		queue: newQueue(cfg.Limits.QueueBytes), leader: newLeaderWatch(),
+		stamped: time.Now(), queue: newQueue(cfg.Limits.QueueBytes), leader: newLeaderWatch(),
 	}
 	g.stopped, g.stop = context.WithCancel(context.Background())
 	g.store = watch(cfg.Storage, cfg.Timing.DiskStall, g.fatal)
@@ -185,7 +216,7 @@ func Open(cfg Config) (*Group, error) {
 func (g *Group) openRaft() (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("%s: %v: the storage is damaged: restore it from a backup, or remove it and let the node join as a new one", g.cfg.Storage.Path, p)
+			err = damaged(g.cfg.Storage.Path, fmt.Errorf("%v", p))
 		}
 	}()
 	conf := g.raftConfig()
@@ -211,6 +242,9 @@ func (g *Group) openRaft() (err error) {
 	}
 	if err != nil {
 		g.trans.Close()
+		if unread := stores.unread; unread != nil {
+			return damaged(g.cfg.Storage.Path, fmt.Errorf("%w: %w", err, unread))
+		}
 		return fmt.Errorf("%s: %w", g.cfg.Storage.Path, err)
 	}
 	return nil
@@ -219,8 +253,8 @@ func (g *Group) openRaft() (err error) {
 func (g *Group) raftConfig() *raft.Config {
 	conf := raft.DefaultConfig()
 	conf.LocalID = raft.ServerID(g.cfg.Node)
-	conf.HeartbeatTimeout = g.cfg.Timing.Election
-	conf.ElectionTimeout = g.cfg.Timing.Election
+	conf.HeartbeatTimeout = g.cfg.Timing.First // until watchLeader has seen one
+	conf.ElectionTimeout = g.cfg.Timing.First
 	conf.LeaderLeaseTimeout = min(g.cfg.Timing.Lease, g.cfg.Timing.Election)
 	conf.MaxAppendEntries = 512
 	// When to take a snapshot is decided in snapshots.go; raft's own rule, which
@@ -228,6 +262,17 @@ func (g *Group) raftConfig() *raft.Config {
 	conf.SnapshotThreshold, conf.SnapshotInterval = math.MaxInt64, time.Hour
 	conf.NoLegacyTelemetry = true
 	return conf
+}
+
+// reload changes raft's configuration.
+func (g *Group) reload(change func(*raft.ReloadableConfig)) {
+	g.reloading.Lock()
+	defer g.reloading.Unlock()
+	conf := g.raft.ReloadableConfig() // zero values would be taken as well
+	change(&conf)
+	if err := g.raft.ReloadConfig(conf); err != nil {
+		g.log.Error("raft refuses its configuration, which is a defect", "error", err)
+	}
 }
 
 // byID resolves a replica's address to its id: package mux, below the stream
@@ -258,7 +303,7 @@ func (g *Group) Drain() {
 
 // Close stops the replica and closes the storage. The seat in the group stays,
 // and so does the lead, for as long as it takes the others to notice: see
-// [Group.HandOver]. It is quick once the connections between nodes are closed.
+// [Group.Transfer]. It is quick once the connections between nodes are closed.
 func (g *Group) Close() error {
 	g.Drain()
 	err := g.raft.Shutdown().Error()
@@ -267,10 +312,8 @@ func (g *Group) Close() error {
 	return errors.Join(err, g.store.close())
 }
 
-// HandOver gives the lead to the most advanced voter, within ctx.
-func (g *Group) HandOver(ctx context.Context) error { return g.wait(ctx, g.raft.LeadershipTransfer()) }
-
-// Transfer gives the lead to a voter. That it returns nil means only that this
+// Transfer gives the lead to a voter, which should be up to date: raft takes no
+// write while it brings it there. That it returns nil means only that this
 // replica does not lead any more.
 func (g *Group) Transfer(ctx context.Context, node string) error {
 	for _, s := range g.Servers() {

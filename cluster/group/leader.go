@@ -23,8 +23,7 @@ func (g *Group) changeLead(leads bool) {
 // knows the clock that it goes on from.
 func (g *Group) beginTerm() {
 	term := g.raft.CurrentTerm()
-	opening := &leadership{term: term, clock: g.Clock(), start: time.Now()}
-	f := g.raft.ApplyLog(raft.Log{Data: g.opening(opening)}, 0)
+	f := g.raft.ApplyLog(raft.Log{Data: g.opening(term)}, 0)
 	g.proposals.Go(func() {
 		if err := f.Error(); err != nil {
 			return // lost again, or a transfer is under way: the loop asks once more
@@ -32,9 +31,7 @@ func (g *Group) beginTerm() {
 		if done, ok := f.Response().(applied); !ok || done.void {
 			return
 		}
-		// The clock starts only now: what it loses meanwhile lengthens deadlines,
-		// what it gained would cut them short.
-		g.lead.Store(&leadership{term: term, clock: g.Clock(), start: time.Now()})
+		g.lead.Store(g.newLeadership(term))
 		if g.raft.State() != raft.Leader || g.raft.CurrentTerm() != term {
 			g.lead.Store(nil)
 			return
@@ -45,12 +42,25 @@ func (g *Group) beginTerm() {
 	})
 }
 
-// opening encodes the first entry of a term. Its stamp is the clock as it is.
-func (g *Group) opening(l *leadership) []byte {
-	e := fsm.Entry{Term: l.term, Stamp: l.clock, Wall: time.Now().UnixMilli()}
+// newLeadership starts the clock of a term. It goes on from the last stamp that
+// was applied here, by the time that has passed on this node since the entry
+// came: as the stamp is older than its arrival, that is never more than the real
+// time since it was made, and deadlines are not cut short. Neither are they
+// lengthened by the time without a leader, unless this replica was started or
+// caught up since.
+func (g *Group) newLeadership(term uint64) *leadership {
 	g.mu.RLock()
-	e.Epoch = g.machine.Epoch()
-	g.mu.RUnlock()
+	defer g.mu.RUnlock()
+	now := time.Now()
+	return &leadership{term: term, clock: g.machine.Clock() + now.Sub(g.stamped).Milliseconds(), start: now}
+}
+
+// opening encodes the first entry of a term. It leaves the clock as it is: what
+// the clock goes on from is known only when all before it is applied.
+func (g *Group) opening(term uint64) []byte {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	e := fsm.Entry{Term: term, Stamp: g.machine.Clock(), Wall: g.cfg.Wall().UnixMilli(), Epoch: g.machine.Epoch()}
 	return seal(e.Append(nil))
 }
 
@@ -92,7 +102,18 @@ func (g *Group) watchLeader() {
 	})
 	g.raft.RegisterObserver(o)
 	defer g.raft.DeregisterObserver(o)
+	heard := false
 	for {
+		leader := g.Leader()
+		if leader != "" && leader != g.cfg.Node {
+			g.followed.Store(true)
+		}
+		if !heard && leader != "" {
+			heard = true
+			g.reload(func(c *raft.ReloadableConfig) {
+				c.HeartbeatTimeout, c.ElectionTimeout = g.cfg.Timing.Election, g.cfg.Timing.Election
+			})
+		}
 		select {
 		case <-ch:
 			g.leader.changed()
@@ -104,6 +125,11 @@ func (g *Group) watchLeader() {
 
 // Leads reports whether this replica leads the group and serves requests.
 func (g *Group) Leads() bool { return g.lead.Load() != nil }
+
+// FirstLead reports whether this replica leads a group in which, since it was
+// started, nobody else has led: after a start of the whole group, not after a
+// failure.
+func (g *Group) FirstLead() bool { return g.Leads() && !g.followed.Load() }
 
 // Leader returns the id of the node that leads as far as this replica knows,
 // "" if it knows of none.

@@ -37,8 +37,12 @@ func (m *machine) Apply(l *raft.Log) any {
 	}
 	var done applied
 	if err == nil {
+		clock := g.machine.Clock()
 		done.void = e.Term != l.Term || e.Epoch != g.machine.Epoch()
 		done.outcomes, err = g.machine.Apply(l.Index, l.Term, e)
+		if g.machine.Clock() > clock {
+			g.stamped = g.store.storedTime(l.Index)
+		}
 	}
 	if err != nil {
 		g.failed = fmt.Errorf("entry %d in %s: %w", l.Index, g.cfg.Storage.Path, err)
@@ -84,7 +88,7 @@ func (m *machine) Restore(r io.ReadCloser) error {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.machine = restored
+	g.machine, g.stamped = restored, time.Now()
 	g.nextDeadline.Store(restored.NextDeadline())
 	g.stats.restored.Store(time.Since(start).Microseconds())
 	return nil
@@ -120,7 +124,7 @@ func (s *snapshot) Persist(sink raft.SnapshotSink) error {
 func (*snapshot) Release() {}
 
 // errDamaged is returned for an entry whose checksum is wrong.
-var errDamaged = errors.New("its checksum is wrong: the log is damaged; remove the group's directory on this node only if the other replicas are sound, and let the node join as a new one")
+var errDamaged = errors.New("its checksum is wrong, the log is damaged: " + Advice)
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 

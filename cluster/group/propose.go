@@ -16,6 +16,9 @@ const (
 	// tickGap is the least time between two entries that do nothing but expire
 	// keys.
 	tickGap = 100 * time.Millisecond
+	// clockEvery is how often the clock is logged at least while any key has a
+	// deadline: what passes unlogged is lost to it when all replicas stop at once.
+	clockEvery = 10 * time.Second
 	// retryLead is how soon a leader that could not open its term, such as while
 	// a transfer was under way that failed, tries again.
 	retryLead = 50 * time.Millisecond
@@ -65,7 +68,8 @@ type proposer struct {
 	*Group
 	slots  chan struct{} // one token for each entry in flight
 	timer  *time.Timer
-	ticked time.Time // when the last entry for expiry alone was proposed
+	sent   time.Time // when the last entry was proposed
+	ticked time.Time // and the last one for expiry or the clock alone
 	leads  bool      // raft says that this replica leads
 }
 
@@ -119,6 +123,7 @@ func (p *proposer) send(due bool) bool {
 		}
 		p.ticked = time.Now()
 	}
+	p.sent = time.Now()
 	f := p.raft.ApplyLog(raft.Log{Data: p.entry(lead, calls)}, 0)
 	p.proposals.Go(func() {
 		p.await(f, lead, calls, reads)
@@ -127,8 +132,9 @@ func (p *proposer) send(due bool) bool {
 	return true
 }
 
-// sleep returns how long the loop may wait if nothing comes: until a key
-// expires, or until it asks again for a lead that raft says it has.
+// sleep returns how long the loop may wait if nothing comes: until a key expires
+// or the clock is to be logged, or until it asks again for a lead that raft says
+// it has.
 func (p *proposer) sleep() time.Duration {
 	lead, next := p.lead.Load(), p.nextDeadline.Load()
 	p.armedFor.Store(next)
@@ -138,8 +144,8 @@ func (p *proposer) sleep() time.Duration {
 	case lead == nil, next == 0:
 		return time.Hour
 	}
-	wait := time.Duration(next-lead.now()) * time.Millisecond
-	return max(wait, tickGap-time.Since(p.ticked), 0)
+	due := min(time.Duration(next-lead.now())*time.Millisecond, clockEvery-time.Since(p.sent))
+	return max(due, tickGap-time.Since(p.ticked), 0)
 }
 
 // entry encodes a log entry.
@@ -149,7 +155,7 @@ func (g *Group) entry(lead *leadership, calls []*Call) []byte {
 		requests[i] = c.Request
 		bytes += len(c.Request)
 	}
-	e := fsm.Entry{Term: lead.term, Stamp: lead.now(), Wall: time.Now().UnixMilli()}
+	e := fsm.Entry{Term: lead.term, Stamp: lead.now(), Wall: g.cfg.Wall().UnixMilli()}
 	g.mu.RLock()
 	e.Epoch, e.CheckIndex, e.CheckDigest = g.machine.Epoch(), g.machine.Index(), g.machine.Digest()
 	g.mu.RUnlock()

@@ -9,8 +9,9 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// raftLogger writes raft's lines to a slog.Logger. What raft calls information
-// is for whoever debugs raft.
+// raftLogger writes raft's lines to a slog.Logger. What raft calls information is
+// for whoever debugs raft, and what it calls an error is mostly a node that is
+// away: those that end the node are reported by this package.
 type raftLogger struct {
 	hclog.Logger // the rest of a large interface, saying nothing
 	log          *slog.Logger
@@ -25,9 +26,9 @@ func (r *raftLogger) Log(level hclog.Level, msg string, args ...any) {
 	to := slog.LevelDebug
 	switch level {
 	case hclog.Warn:
-		to = slog.LevelWarn
+		to = slog.LevelInfo
 	case hclog.Error:
-		to = slog.LevelError
+		to = slog.LevelWarn
 	}
 	r.log.Log(context.Background(), to, msg, args...)
 }

@@ -66,11 +66,7 @@ func (g *Group) sizeLog() {
 	}
 	perEntry := max(g.stats.bytes.Load()/entries, 1)
 	trailing := uint64(min(max(g.cfg.Limits.TrailingBytes/perEntry, minTrailing), maxTrailing))
-	conf := g.raft.ReloadableConfig()
-	if trailing < conf.TrailingLogs/2 || trailing > conf.TrailingLogs*2 {
-		conf.TrailingLogs = trailing
-		if err := g.raft.ReloadConfig(conf); err != nil {
-			g.log.Warn("cannot set how much log is kept", "error", err)
-		}
+	if now := g.raft.ReloadableConfig().TrailingLogs; trailing < now/2 || trailing > now*2 {
+		g.reload(func(c *raft.ReloadableConfig) { c.TrailingLogs = trailing })
 	}
 }

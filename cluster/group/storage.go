@@ -38,7 +38,10 @@ func OpenBolt(dir string, log *slog.Logger) (_ *Storage, err error) {
 	if err := sweep(filepath.Join(dir, "snapshots")); err != nil {
 		return nil, err
 	}
-	file := filepath.Join(dir, "raft.db")
+	file := filepath.Join(dir, logFile)
+	if err := checkLength(file); err != nil {
+		return nil, damaged(file, err)
+	}
 	defer func() {
 		if p := recover(); p != nil { // bbolt does so on some damaged pages
 			err = damaged(file, fmt.Errorf("%v", p))
@@ -68,8 +71,22 @@ func OpenBolt(dir string, log *slog.Logger) (_ *Storage, err error) {
 	return &Storage{Path: dir, Logs: store, Stable: store, Snapshots: snapshots, Closer: store}, nil
 }
 
+// logFile holds log and votes.
+const logFile = "raft.db"
+
+// Made reports whether dir holds a log, however short or damaged. A node that had
+// one, and has it no more, has forgotten what it voted for.
+func Made(dir string) bool {
+	info, err := os.Stat(filepath.Join(dir, logFile))
+	return err == nil && info.Size() > 0
+}
+
+// Advice is what to do about damage. To remove less than all of a node's data, or
+// to come back with its id, would let it vote twice.
+const Advice = "restore it from a backup, or, if the other replicas are sound, remove the node's data directory and let it join as a new node"
+
 func damaged(file string, err error) error {
-	return fmt.Errorf("%s is damaged (%w): restore it from a backup, or, if the other replicas are sound, remove the node's data directory and let it join as a new node", file, err)
+	return fmt.Errorf("%s is damaged (%w): %s", file, err, Advice)
 }
 
 // sweep removes what a crash left of half-written snapshots.

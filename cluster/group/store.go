@@ -33,8 +33,19 @@ type watchedStore struct {
 	writing map[int]*time.Timer // writes that have begun and not ended
 	next    int
 	closed  bool
+	unread  error  // about the last snapshot that could not be opened
 	term    uint64 // of a vote whose candidate comes next; raft's goroutine only
 	hasTerm bool
+	stored  [storedTimes]storedAt // when entries came, by index
+}
+
+// storedTimes is for how many entries it is remembered when they came: more than
+// are ever stored and not yet applied by a follower that keeps up.
+const storedTimes = 2048
+
+type storedAt struct {
+	index uint64
+	at    time.Time
 }
 
 func watch(s *Storage, limit time.Duration, fatal func(error)) *watchedStore {
@@ -88,7 +99,24 @@ func (w *watchedStore) fail(err error) {
 func (w *watchedStore) StoreLog(l *raft.Log) error { return w.StoreLogs([]*raft.Log{l}) }
 
 func (w *watchedStore) StoreLogs(ls []*raft.Log) error {
+	now := time.Now()
+	w.mu.Lock()
+	for _, l := range ls {
+		w.stored[l.Index%storedTimes] = storedAt{l.Index, now}
+	}
+	w.mu.Unlock()
 	return w.write("writing the log", func() error { return w.LogStore.StoreLogs(ls) })
+}
+
+// storedTime returns when an entry came to this replica, or the present if that
+// is not known any more.
+func (w *watchedStore) storedTime(index uint64) time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if s := w.stored[index%storedTimes]; s.index == index {
+		return s.at
+	}
+	return time.Now()
 }
 
 func (w *watchedStore) DeleteRange(from, to uint64) error {
@@ -172,6 +200,18 @@ func (w *watchedStore) vote() (term uint64, candidate []byte, err error) {
 type watchedSnapshots struct {
 	raft.SnapshotStore
 	w *watchedStore
+}
+
+// Open notes why a snapshot cannot be read: raft only says that none can.
+func (s watchedSnapshots) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
+	meta, r, err := s.SnapshotStore.Open(id)
+	if err != nil {
+		err = fmt.Errorf("snapshot %s: %w", id, err)
+		s.w.mu.Lock()
+		s.w.unread = err
+		s.w.mu.Unlock()
+	}
+	return meta, r, err
 }
 
 func (s watchedSnapshots) Create(v raft.SnapshotVersion, index, term uint64, c raft.Configuration, ci uint64, t raft.Transport) (raft.SnapshotSink, error) {

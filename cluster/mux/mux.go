@@ -10,6 +10,7 @@ package mux
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -270,19 +271,17 @@ func (m *Mux) greet(c *conn, deadline time.Time) (*listener, error) {
 	if err := c.raw.SetDeadline(deadline); err != nil {
 		return nil, err
 	}
-	var caller *Identity
+	var caller *x509.Certificate
 	if m.security != nil {
 		secure := tls.Server(c.raw, m.security.accept)
 		if err := secure.HandshakeContext(m.ctx); err != nil {
 			return nil, err
 		}
 		c.Conn = secure
-		id, err := certified(secure.ConnectionState().PeerCertificates[0])
-		if err != nil {
-			return nil, m.answer(c, refuse(ErrIdentity, "%v", err))
-		}
-		caller = &id
+		caller = secure.ConnectionState().PeerCertificates[0]
 	}
+	// Read before anything is refused: a dialler that is still writing would hear
+	// of a broken connection only, not why.
 	p, err := readPreamble(c.Conn)
 	if errors.Is(err, errPreamble) {
 		return nil, m.answer(c, refuse(ErrBadPreamble, "%v", err))
@@ -308,10 +307,16 @@ func (m *Mux) answer(c *conn, r *Refusal) error {
 
 // admit decides on a preamble. When it agrees the connection counts as one of
 // the peer's until it is closed.
-func (m *Mux) admit(c *conn, caller *Identity) (*listener, *Refusal) {
+func (m *Mux) admit(c *conn, caller *x509.Certificate) (*listener, *Refusal) {
 	self, p := m.cfg.Self, c.peer
-	if caller != nil && (caller.ClusterName != self.ClusterName || caller.Region != p.Region || caller.Node != p.From) {
-		return nil, refuse(ErrIdentity, "the certificate is that of %s", caller.URI())
+	if caller != nil {
+		id, err := certified(caller)
+		if err != nil {
+			return nil, refuse(ErrIdentity, "%v", err)
+		}
+		if id.ClusterName != self.ClusterName || id.Region != p.Region || id.Node != p.From {
+			return nil, refuse(ErrIdentity, "the certificate is that of %s", id.URI())
+		}
 	}
 	ours := m.clusterID()
 	stranger := p.Service == Hello && (ours.IsZero() || p.Cluster.IsZero())

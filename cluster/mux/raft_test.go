@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -42,11 +43,15 @@ func (s stream) Dial(node raft.ServerAddress, timeout time.Duration) (net.Conn, 
 	return mux.WithProgress(c, mux.RaftIdle), nil
 }
 
-// journal is a state machine that remembers what was applied. Raft calls it from
-// one goroutine; the test looks when the bubble is at rest.
-type journal struct{ applied []string }
+// journal is a state machine that remembers what was applied.
+type journal struct {
+	mu      sync.Mutex
+	applied []string
+}
 
 func (j *journal) Apply(l *raft.Log) any {
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	j.applied = append(j.applied, string(l.Data))
 	return nil
 }
@@ -142,9 +147,11 @@ func TestRaftElectsLosesItsLeaderAndHeals(t *testing.T) {
 		time.Sleep(5 * time.Second)
 
 		for _, node := range nodes {
+			node.journal.mu.Lock()
 			if want := []string{"one", "two", "three"}; !slices.Equal(node.journal.applied, want) {
 				t.Errorf("%s applied %q, want %q", node.name, node.journal.applied, want)
 			}
+			node.journal.mu.Unlock()
 		}
 		for _, node := range nodes {
 			node.stop()

@@ -238,6 +238,9 @@ func (r *Router) wait(ctx context.Context, w *work, a attempt) (replies []resp.V
 			case got.err == nil:
 				r.learn(w.group, a.node)
 				return got.replies, true, nil
+			case errors.Is(got.err, group.ErrUnknownOrigin), errors.Is(got.err, group.ErrConflict):
+				r.learn(w.group, a.node) // only a leader says so
+				return nil, false, got.err
 			}
 			r.learn(w.group, got.hint)
 			return nil, false, got.err

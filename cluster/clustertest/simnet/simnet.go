@@ -64,7 +64,8 @@ func (n *Network) Host(name, region string) *Host {
 	return h
 }
 
-// Move gives a crashed host another address for when it comes back.
+// Move gives a crashed host another address for when it comes back. Until then
+// its name is not known.
 func (n *Network) Move(name string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -221,7 +222,7 @@ func (n *Network) delay(a, b *Host) time.Duration {
 
 // find is the host at an address or of a name. It may be down.
 func (n *Network) find(host string) (*Host, error) {
-	if h := n.hosts[host]; h != nil {
+	if h := n.hosts[host]; h != nil && h.ip.IsValid() {
 		return h, nil
 	}
 	if ip, err := netip.ParseAddr(host); err == nil {

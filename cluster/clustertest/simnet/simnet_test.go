@@ -251,6 +251,9 @@ func TestMovedHostHasANewAddress(t *testing.T) {
 	before := n.Host("a", "r").IP()
 	n.Crash("a")
 	n.Move("a")
+	if found, err := n.Host("b", "r").Lookup(t.Context(), "a"); err == nil {
+		t.Fatalf("between addresses it lives at %v", found)
+	}
 	if after := n.Host("a", "r").IP(); after == before || !after.IsValid() {
 		t.Fatalf("moved from %v to %v", before, after)
 	}

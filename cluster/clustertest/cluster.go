@@ -1,0 +1,354 @@
+// Package clustertest is a whole cluster in the test's process and in virtual
+// time: start it inside a testing/synctest bubble, cut its network, crash its
+// nodes, wait for conditions. Disks are in memory and keep what was written.
+// Only tests use it.
+package clustertest
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"phonond/cluster"
+	"phonond/cluster/clustertest/simnet"
+	"phonond/cluster/config"
+	"phonond/cluster/group"
+	"phonond/cluster/placement"
+	"phonond/redisproto/resp"
+)
+
+// The ports of every node.
+const (
+	respPort    = 6379
+	clusterPort = 7379
+	gossipPort  = 7946
+)
+
+const password = "sesame"
+
+// Region is a region and how many nodes it has: region "us" with two nodes has
+// us-1 and us-2.
+type Region struct {
+	Name  string
+	Nodes int
+}
+
+// Cluster is a cluster under test.
+type Cluster struct {
+	t       testing.TB
+	Net     *simnet.Network
+	regions config.Regions
+	nodes   map[string]*node
+	dir     string
+	moved   int // added to every port
+	log     *slog.Logger
+	// Settle is how long a home voter must be well before it gets the lead back.
+	Settle time.Duration
+	// Goal is the survival goal, "node" by default.
+	Goal placement.Goal
+}
+
+// node is one node of the cluster, running or not.
+type node struct {
+	name, region string
+	running      *cluster.Node
+	wall         time.Duration // by how much its wall clock is wrong
+
+	mu    sync.Mutex
+	disks map[string]*group.Storage
+	fatal error
+}
+
+// New makes a cluster whose nodes are not started yet.
+func New(t testing.TB, regions ...Region) *Cluster {
+	c := &Cluster{
+		t: t, Net: simnet.New(), nodes: map[string]*node{}, dir: t.TempDir(), Settle: 30 * time.Second, Goal: placement.GoalNode,
+	}
+	var lines logLines
+	c.log = slog.New(slog.NewTextHandler(&lines, &slog.HandlerOptions{Level: slog.LevelInfo}))
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("what the nodes said:\n%s", lines.text.String())
+		}
+	})
+	for _, r := range regions {
+		conf := config.Region{Name: r.Name}
+		for i := range r.Nodes {
+			name := fmt.Sprintf("%s-%d", r.Name, i+1)
+			c.nodes[name] = &node{name: name, region: r.Name, disks: map[string]*group.Storage{}}
+			conf.Hosts = append(conf.Hosts, addr(name, clusterPort))
+		}
+		c.regions = append(c.regions, conf)
+	}
+	return c
+}
+
+// logLines keeps what nodes say, to be shown if the test fails.
+type logLines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logLines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func addr(host string, port int) string { return fmt.Sprintf("%s:%d", host, port) }
+
+// Move gives all nodes, none of which may be running, other addresses.
+func (c *Cluster) Move() {
+	c.moved += 10
+	for _, r := range c.regions {
+		for i := range r.Hosts {
+			r.Hosts[i] = addr(fmt.Sprintf("%s-%d", r.Name, i+1), clusterPort+c.moved)
+		}
+	}
+}
+
+// Names returns the names of all nodes, in order.
+func (c *Cluster) Names() []string {
+	var names []string
+	for name := range c.nodes {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// StartAll starts every node and waits until every group has a leader.
+func (c *Cluster) StartAll() {
+	c.t.Helper()
+	for _, name := range c.Names() {
+		c.Start(name)
+	}
+	c.WaitReady(c.Names()...)
+}
+
+// Start starts a node, with what its disk holds.
+func (c *Cluster) Start(name string) {
+	c.t.Helper()
+	n := c.nodes[name]
+	host := c.Net.Host(name, n.region)
+	gossip, err := host.Gossip(gossipPort + c.moved)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	conf := config.Default()
+	conf.Node, conf.Region, conf.DataDir = name, n.region, filepath.Join(c.dir, name)
+	conf.Regions = c.regions
+	conf.SurvivalGoal = c.Goal
+	conf.RESP.Password = password // clients here are not on the node's machine
+	conf.RESP.Listen, conf.Cluster.Listen, conf.Gossip.Listen = addr(name, respPort+c.moved), addr(name, clusterPort+c.moved), addr(name, gossipPort+c.moved)
+	n.running, err = cluster.Start(cluster.Config{
+		Config: conf, Version: "test", Log: c.log, Network: host, Gossip: gossip, Lookup: host.Lookup, Settle: c.Settle,
+		Storage: n.disk, Fatal: n.onFatal,
+		Wall: func() time.Time { return time.Now().Add(n.wall) },
+	})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// disk returns the node's disk for a group, which outlives crashes.
+func (n *node) disk(name string) (*group.Storage, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.disks[name] == nil {
+		n.disks[name] = group.Memory()
+	}
+	return n.disks[name], nil
+}
+
+func (n *node) onFatal(err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.fatal == nil {
+		n.fatal = err
+	}
+}
+
+// SetWall makes a node's wall clock wrong by d.
+func (c *Cluster) SetWall(name string, d time.Duration) { c.nodes[name].wall = d }
+
+// Crash ends a node as kill -9 does.
+func (c *Cluster) Crash(name string) {
+	c.Net.Crash(name)
+	c.nodes[name].running.Kill()
+	c.nodes[name].running = nil
+}
+
+// Stop ends a node as SIGTERM does.
+func (c *Cluster) Stop(name string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	c.nodes[name].running.Stop(ctx)
+	c.Net.Crash(name)
+	c.nodes[name].running = nil
+}
+
+// Close ends all nodes and checks that none had a fatal error. Nothing of the
+// cluster runs any more afterwards.
+func (c *Cluster) Close() {
+	c.t.Helper()
+	c.Net.HealAll()
+	for _, name := range c.Names() {
+		if c.nodes[name].running != nil {
+			c.Crash(name)
+		}
+		if err := c.nodes[name].fatal; err != nil {
+			c.t.Errorf("node %s: %v", name, err)
+		}
+	}
+	time.Sleep(5 * time.Minute) // virtual: the libraries' last timers fire
+}
+
+// WaitReady waits until every group has a leader that the nodes reach.
+func (c *Cluster) WaitReady(names ...string) {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	for _, name := range names {
+		if err := c.nodes[name].running.Ready(ctx); err != nil {
+			c.t.Fatalf("node %s: %v", name, err)
+		}
+	}
+}
+
+// Leader returns the node that leads a group and serves it, "" if none does.
+func (c *Cluster) Leader(group string) string {
+	for _, name := range c.Names() {
+		if n := c.nodes[name].running; n != nil && n.Leads(group) {
+			return name
+		}
+	}
+	return ""
+}
+
+// Wait waits until a condition holds, for at most five minutes of virtual time.
+func (c *Cluster) Wait(what string, ok func() bool) {
+	c.t.Helper()
+	for range 5 * 60 * 100 {
+		if ok() {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	c.t.Fatalf("waited in vain: %s", what)
+}
+
+// Transfer gives the lead of a group to a node, and waits until it has it.
+func (c *Cluster) Transfer(group, to string) {
+	c.t.Helper()
+	c.Wait(fmt.Sprintf("%s leads %s", to, group), func() bool {
+		if c.Leader(group) == to {
+			return true
+		}
+		client := c.Client(to)
+		defer client.Close()
+		client.Do("PHONON.TRANSFER-LEADER", group, to)
+		return c.Leader(group) == to
+	})
+}
+
+// CheckDigests waits until nothing is in flight and compares the replicas of
+// every group.
+func (c *Cluster) CheckDigests() {
+	c.t.Helper()
+	var diverged string
+	c.Wait("equal digests", func() bool {
+		diverged = ""
+		at := map[string]string{}
+		same := true
+		for _, name := range c.Names() {
+			n := c.nodes[name].running
+			if n == nil {
+				continue
+			}
+			for _, s := range n.Statuses() {
+				have := fmt.Sprintf("%d %016x", s.Applied, s.Digest)
+				if want, ok := at[s.Group]; ok && want != have {
+					same = false
+					diverged = fmt.Sprintf("group %s: node %s has %s, another %s", s.Group, name, have, want)
+				}
+				at[s.Group] = have
+			}
+		}
+		return same
+	})
+	if diverged != "" {
+		c.t.Error(diverged)
+	}
+}
+
+// Client is a connection of a Redis client.
+type Client struct {
+	t    testing.TB
+	conn net.Conn
+	r    *bufio.Reader
+}
+
+// Client connects to a node.
+func (c *Cluster) Client(name string) *Client {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	conn, err := c.Net.Host("client", "").Dial(ctx, addr(name, respPort+c.moved))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	client := &Client{c.t, conn, bufio.NewReader(conn)}
+	client.Do("AUTH", password)
+	return client
+}
+
+// Close ends the connection.
+func (c *Client) Close() { c.conn.Close() }
+
+// Do sends a command and waits for its reply. A broken connection fails the test.
+func (c *Client) Do(args ...string) resp.Value {
+	c.t.Helper()
+	v, err := c.Try(args...)
+	if err != nil {
+		c.t.Fatalf("%v: %v", args, err)
+	}
+	return v
+}
+
+// Try sends a command and waits for its reply.
+func (c *Client) Try(args ...string) (resp.Value, error) {
+	if _, err := c.conn.Write(resp.AppendCommand(nil, args...)); err != nil {
+		return resp.Value{}, err
+	}
+	return resp.Read(c.r)
+}
+
+// Pipeline sends commands at once and waits for all replies.
+func (c *Client) Pipeline(commands ...[]string) []resp.Value {
+	c.t.Helper()
+	var b []byte
+	for _, args := range commands {
+		b = resp.AppendCommand(b, args...)
+	}
+	if _, err := c.conn.Write(b); err != nil {
+		c.t.Fatal(err)
+	}
+	replies := make([]resp.Value, len(commands))
+	for i := range replies {
+		v, err := resp.Read(c.r)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		replies[i] = v
+	}
+	return replies
+}

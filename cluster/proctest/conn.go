@@ -1,0 +1,68 @@
+package proctest
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"time"
+
+	"phonond/redisproto/resp"
+)
+
+// The bounds of a connection. A reply takes longer than any node tries a request
+// for: what is late is lost.
+const (
+	dialTimeout  = 5 * time.Second
+	replyTimeout = 20 * time.Second
+)
+
+// Conn is a plain client connection. It never asks twice and never connects
+// again: what happens to it is what happens to a client.
+type Conn struct {
+	c   net.Conn
+	r   *bufio.Reader
+	buf []byte
+}
+
+// Dial connects to a node's port for clients.
+func Dial(addr string) (*Conn, error) {
+	c, err := net.DialTimeout("tcp", addr, dialTimeout)
+	if err != nil {
+		return nil, err
+	}
+	return &Conn{c: c, r: bufio.NewReader(c)}, nil
+}
+
+// Close closes the connection. A command that waits fails.
+func (c *Conn) Close() error { return c.c.Close() }
+
+// Do sends a command and returns its reply, which may be an error reply: err is
+// about the connection alone.
+func (c *Conn) Do(args ...string) (resp.Value, error) {
+	c.c.SetDeadline(time.Now().Add(replyTimeout))
+	c.buf = resp.AppendCommand(c.buf[:0], args...)
+	if _, err := c.c.Write(c.buf); err != nil {
+		return resp.Value{}, err
+	}
+	return resp.Read(c.r)
+}
+
+// Must is Do for commands that are expected to succeed: an error reply becomes
+// an error.
+func (c *Conn) Must(args ...string) (resp.Value, error) {
+	v, err := c.Do(args...)
+	if err == nil && v.IsError() {
+		err = fmt.Errorf("%s: %s", args[0], v.Str)
+	}
+	return v, err
+}
+
+// Ask sends one command over a connection of its own. See [Conn.Must].
+func Ask(addr string, args ...string) (resp.Value, error) {
+	c, err := Dial(addr)
+	if err != nil {
+		return resp.Value{}, err
+	}
+	defer c.Close()
+	return c.Must(args...)
+}
