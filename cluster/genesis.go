@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
@@ -116,21 +117,11 @@ func (n *Node) decide(answers []hello, missing []string) (*genesis, error) {
 	for _, node := range nodes {
 		list = append(list, node)
 	}
-	slices.SortFunc(list, func(a, b system.Node) int { return compare(a.ID, b.ID) })
+	slices.SortFunc(list, func(a, b system.Node) int { return cmp.Compare(a.ID, b.ID) })
 	if list[0].ID != n.self.ID {
 		return nil, nil // the first one makes the cluster; it will answer with it
 	}
 	return n.makeCluster(list)
-}
-
-func compare(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 // makeCluster is done once in a cluster's life, by one node.

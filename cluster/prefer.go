@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -137,6 +138,6 @@ func (n *Node) statuses() []group.Status {
 	for _, g := range n.groups {
 		all = append(all, g.Status())
 	}
-	slices.SortFunc(all, func(a, b group.Status) int { return compare(a.Group, b.Group) })
+	slices.SortFunc(all, func(a, b group.Status) int { return cmp.Compare(a.Group, b.Group) })
 	return all
 }

@@ -139,7 +139,7 @@ func (m *Machine) request(r *Request) (out Outcome, err error) {
 	switch {
 	case r.Seq < o.acked:
 		return Outcome{Status: Stale}, nil
-	case len(o.done) >= MaxUnacked:
+	case o.done.Len() >= MaxUnacked:
 		return Outcome{Status: Overrun}, nil
 	case !m.unchanged(r.Reads):
 		return Outcome{Status: Conflict}, nil

@@ -1,7 +1,10 @@
 package fsm
 
 import (
+	"cmp"
 	"slices"
+
+	"github.com/tidwall/btree"
 
 	"phonond/redisproto/resp"
 )
@@ -24,14 +27,15 @@ type origin struct {
 	seen   int64  // clock of its last request
 	maxSeq uint64 // the highest sequence number executed
 	acked  uint64 // lower ones will not be asked for again
-	// done is in the order of execution. It only ever grows at its end and
-	// shrinks at its front, so a snapshot may share it.
-	done []doneRequest
+	// done is the replies by sequence number, those from acked on.
+	done btree.Map[uint64, []resp.Value]
 }
 
-type doneRequest struct {
-	seq     uint64
-	replies []resp.Value
+// clone returns a copy in O(1) that may be read while o goes on changing.
+func (o *origin) clone() *origin {
+	c := *o
+	c.done = *o.done.Copy()
+	return &c
 }
 
 // Status tells what became of a request.
@@ -62,11 +66,13 @@ func (o *origin) ack(seq uint64) {
 		return
 	}
 	o.acked = seq
-	n := 0
-	for n < len(o.done) && o.done[n].seq < seq {
-		n++
+	for {
+		first, _, ok := o.done.Min()
+		if !ok || first >= seq {
+			return
+		}
+		o.done.PopMin()
 	}
-	o.done = o.done[n:]
 }
 
 // replies returns the replies of a request that was executed before.
@@ -74,17 +80,12 @@ func (o *origin) replies(seq uint64) ([]resp.Value, bool) {
 	if seq > o.maxSeq {
 		return nil, false
 	}
-	for _, d := range slices.Backward(o.done) {
-		if d.seq == seq {
-			return d.replies, true
-		}
-	}
-	return nil, false
+	return o.done.Get(seq)
 }
 
 func (o *origin) finish(seq uint64, replies []resp.Value) {
 	o.maxSeq = max(o.maxSeq, seq)
-	o.done = append(o.done, doneRequest{seq, replies})
+	o.done.Set(seq, replies)
 }
 
 // openOrigin makes an origin known. To open it again changes nothing.
@@ -114,11 +115,6 @@ func (m *Machine) sortedOrigins() []*origin {
 	for _, o := range m.origins {
 		list = append(list, o)
 	}
-	slices.SortFunc(list, func(a, b *origin) int {
-		if a.id < b.id {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(list, func(a, b *origin) int { return cmp.Compare(a.id, b.id) })
 	return list
 }

@@ -1,14 +1,12 @@
 package fsm
 
 import (
-	"bufio"
-	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 
 	"github.com/cespare/xxhash/v2"
+
 	"phonond/redisproto/resp"
 )
 
@@ -21,10 +19,6 @@ const snapshotMagic = "PHSN"
 // ErrSnapshot is returned when a snapshot is damaged, cut short, of another
 // group, or of a version this program does not know.
 var ErrSnapshot = errors.New("fsm: bad snapshot")
-
-// maxString bounds a length in a snapshot, so that a damaged one cannot ask for
-// memory without end. Values are at most 512 MiB.
-const maxString = 512 << 20
 
 // Snapshot is the state of a machine at one index. Taking it costs O(1); it may
 // be written while the machine goes on applying.
@@ -42,8 +36,7 @@ func (m *Machine) Snapshot() *Snapshot {
 	}}
 	s.m.sum.sum = m.sum.sum
 	for id, o := range m.origins {
-		c := *o
-		s.m.origins[id] = &c
+		s.m.origins[id] = o.clone()
 	}
 	return s
 }
@@ -108,54 +101,8 @@ func Restore(cfg Config, r io.Reader) (*Machine, error) {
 	return m, nil
 }
 
-// encoder writes to w and remembers the first error.
-type encoder struct {
-	w   *bufio.Writer
-	h   *xxhash.Digest
-	n   int64
-	err error
-	buf []byte
-}
-
-func newEncoder(w io.Writer) *encoder {
-	h := xxhash.New()
-	return &encoder{w: bufio.NewWriterSize(io.MultiWriter(w, h), 1<<16), h: h}
-}
-
-// close writes the checksum and returns how many bytes were written in all.
-func (e *encoder) close() (int64, error) {
-	if e.err == nil {
-		e.err = e.w.Flush()
-	}
-	e.uint64(e.h.Sum64())
-	if e.err == nil {
-		e.err = e.w.Flush()
-	}
-	return e.n, e.err
-}
-
-func (e *encoder) write(b []byte) {
-	if e.err == nil {
-		_, e.err = e.w.Write(b)
-		e.n += int64(len(b))
-	}
-}
-
-func (e *encoder) byte(c byte)      { e.write(append(e.buf[:0], c)) }
-func (e *encoder) uint64(n uint64)  { e.write(binary.BigEndian.AppendUint64(e.buf[:0], n)) }
-func (e *encoder) uvarint(n uint64) { e.buf = binary.AppendUvarint(e.buf[:0], n); e.write(e.buf) }
-func (e *encoder) varint(n int64)   { e.buf = binary.AppendVarint(e.buf[:0], n); e.write(e.buf) }
-
-func (e *encoder) string(s string) {
-	e.uvarint(uint64(len(s)))
-	if e.err == nil {
-		_, e.err = e.w.WriteString(s)
-		e.n += int64(len(s))
-	}
-}
-
 func (e *encoder) header(m *Machine) {
-	e.write([]byte(snapshotMagic))
+	e.raw(snapshotMagic)
 	e.byte(SnapshotVersion)
 	e.string(m.cfg.Group)
 	// The seeds themselves are a secret of the nodes; their mark tells whether
@@ -181,14 +128,16 @@ func (e *encoder) origins(m *Machine) {
 		e.varint(o.seen)
 		e.uvarint(o.maxSeq)
 		e.uvarint(o.acked)
-		e.uvarint(uint64(len(o.done)))
-		for _, d := range o.done {
-			e.uvarint(d.seq)
-			e.uvarint(uint64(len(d.replies)))
-			for _, v := range d.replies {
-				e.string(string(v.AppendBinary(nil)))
+		e.uvarint(uint64(o.done.Len()))
+		o.done.Scan(func(seq uint64, replies []resp.Value) bool {
+			e.uvarint(seq)
+			e.uvarint(uint64(len(replies)))
+			for _, v := range replies {
+				e.value(v)
 			}
-		}
+			e.spill()
+			return e.err == nil
+		})
 	}
 }
 
@@ -206,127 +155,8 @@ func (e *encoder) entry(key string, v *entry) {
 	v.obj.encode(e)
 }
 
-// snapshotReader reads from r and remembers the first error.
-type snapshotReader struct {
-	r   *bufio.Reader
-	h   *xxhash.Digest
-	err error
-	buf [8]byte
-}
-
-func newSnapshotReader(r io.Reader) *snapshotReader {
-	return &snapshotReader{r: bufio.NewReaderSize(r, 1<<16), h: xxhash.New()}
-}
-
-func (d *snapshotReader) fail(err error) {
-	if d.err != nil {
-		return
-	}
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
-		err = fmt.Errorf("%w: it is cut short", ErrSnapshot)
-	}
-	d.err = err
-}
-
-func (d *snapshotReader) failf(format string, args ...any) {
-	d.fail(fmt.Errorf("%w: %s", ErrSnapshot, fmt.Sprintf(format, args...)))
-}
-
-// ReadByte makes the reader usable by encoding/binary.
-func (d *snapshotReader) ReadByte() (byte, error) {
-	c, err := d.r.ReadByte()
-	if err == nil {
-		d.buf[0] = c
-		d.h.Write(d.buf[:1])
-	}
-	return c, err
-}
-
-func (d *snapshotReader) byte() byte {
-	if d.err != nil {
-		return 0
-	}
-	c, err := d.ReadByte()
-	if err != nil {
-		d.fail(err)
-	}
-	return c
-}
-
-func (d *snapshotReader) read(b []byte) {
-	if d.err != nil {
-		return
-	}
-	if _, err := io.ReadFull(d.r, b); err != nil {
-		d.fail(err)
-		return
-	}
-	d.h.Write(b)
-}
-
-func (d *snapshotReader) uint64() uint64 {
-	var b [8]byte
-	d.read(b[:])
-	return binary.BigEndian.Uint64(b[:])
-}
-
-func (d *snapshotReader) uvarint() uint64 {
-	if d.err != nil {
-		return 0
-	}
-	n, err := binary.ReadUvarint(d)
-	if err != nil {
-		d.fail(err)
-		return 0
-	}
-	return n
-}
-
-func (d *snapshotReader) varint() int64 {
-	if d.err != nil {
-		return 0
-	}
-	n, err := binary.ReadVarint(d)
-	if err != nil {
-		d.fail(err)
-		return 0
-	}
-	return n
-}
-
-// count reads the number of things that follow. Reading them stops at the first
-// error, so that a damaged count is no loop without end.
-func (d *snapshotReader) count() uint64 {
-	n := d.uvarint()
-	if d.err != nil {
-		return 0
-	}
-	return n
-}
-
-func (d *snapshotReader) string() string {
-	n := d.uvarint()
-	if n > maxString {
-		d.failf("a string of %d bytes", n)
-	}
-	if d.err != nil {
-		return ""
-	}
-	// Grow as bytes arrive: the length may be a lie.
-	b := make([]byte, min(n, 1<<16))
-	d.read(b)
-	for uint64(len(b)) < n && d.err == nil {
-		part := make([]byte, min(n-uint64(len(b)), uint64(len(b))))
-		d.read(part)
-		b = append(b, part...)
-	}
-	return string(b)
-}
-
 func (d *snapshotReader) header(m *Machine) {
-	magic := make([]byte, len(snapshotMagic))
-	d.read(magic)
-	if d.err == nil && string(magic) != snapshotMagic {
+	if magic := d.raw(len(snapshotMagic)); d.err == nil && magic != snapshotMagic {
 		d.failf("it does not start with %q", snapshotMagic)
 	}
 	if v := d.byte(); d.err == nil && v != SnapshotVersion {
@@ -365,7 +195,7 @@ func (d *snapshotReader) origins(m *Machine) {
 			if d.err != nil {
 				return
 			}
-			o.done = append(o.done, doneRequest{seq, slices.Clip(replies)})
+			o.done.Set(seq, slices.Clip(replies))
 		}
 		if d.err != nil {
 			return
@@ -399,6 +229,13 @@ func (d *snapshotReader) entry(db *database) {
 // is not known.
 func (d *snapshotReader) object(k kind, h hasher) object {
 	n := d.count()
+	switch {
+	case d.err != nil:
+		return nil
+	case n == 0:
+		d.failf("an empty value of kind %d", k)
+		return nil
+	}
 	switch k {
 	case kindList:
 		return decodeList(d, n)
@@ -410,14 +247,4 @@ func (d *snapshotReader) object(k kind, h hasher) object {
 		return decodeHash(d, n, h)
 	}
 	return nil
-}
-
-func (d *snapshotReader) trailer() {
-	sum := d.h.Sum64()
-	if got := d.uint64(); d.err == nil && got != sum {
-		d.failf("its checksum is wrong")
-	}
-	if _, err := d.r.ReadByte(); d.err == nil && err != io.EOF {
-		d.failf("there are bytes after its end")
-	}
 }

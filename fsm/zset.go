@@ -179,6 +179,9 @@ func decodeZSet(d *snapshotReader, n uint64, h hasher) object {
 	z := newZSet(h)
 	for range n {
 		name, score := d.string(), math.Float64frombits(d.uint64())
+		if math.IsNaN(score) {
+			d.failf("member %q has no score", name)
+		}
 		if d.err != nil {
 			return nil
 		}

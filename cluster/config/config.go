@@ -34,8 +34,6 @@ type Config struct {
 	PlacementRules Rules
 	// RequestTimeout is how long a command may wait for a leader. Default 10s.
 	RequestTimeout time.Duration
-	// MaxStaleness bounds the age of replies on READONLY connections. Default 5s.
-	MaxStaleness time.Duration
 
 	RESP     RESP
 	Cluster  Cluster
@@ -114,16 +112,11 @@ type Gossip struct {
 	KeysFile string
 }
 
-// Raft is how groups elect and store.
+// Raft is how groups elect.
 type Raft struct {
-	// ElectionTimeout is the silence after which a home voter stands for election;
-	// it is the heartbeat timeout too. Default 1s.
+	// ElectionTimeout is the silence after which a home voter gives its leader up.
+	// Default 1s.
 	ElectionTimeout time.Duration
-	// RemoteFactor multiplies ElectionTimeout on voters away from home, so that a
-	// home voter is first. Default 2.
-	RemoteFactor int
-	// LogStore is the kind of log file. Default bolt.
-	LogStore string
 }
 
 // Snapshot is when a group writes one: when any of the three is reached.

@@ -69,7 +69,7 @@ func TestEverySettingHasThreeWays(t *testing.T) {
 	samples := map[string]string{
 		"regions": "east=127.0.0.1:7379,h2:7379;west=h3:7379", "region": "east", "survival_goal": "node",
 		"witness_regions": "west", "placement_rules": "eu:=east;x=y:=east",
-		"log.level": "warn", "log.format": "json", "raft.log_store": "bolt",
+		"log.level": "warn", "log.format": "json",
 	}
 	sample := func(s Setting) string {
 		switch kind := s.Kind(); {
@@ -150,7 +150,7 @@ resp:
   max_clients: 4
   tls: yes
 request_timeout: 10
-max_staleness:
+survival_goal:
 snapshot: {bytes: 3 parsecs}
 listen: 127.0.0.1:1
 quorum: 3
@@ -174,7 +174,7 @@ witness_regions: {a: b}
 		"p.yaml:9: resp.max_clients: is set twice, first in line 8",
 		"p.yaml:10: resp.tls: settings were expected here",
 		`p.yaml:11: request_timeout: "10" is not a duration such as`,
-		"p.yaml:12: max_staleness: has no value: give one, or remove the line",
+		"p.yaml:12: survival_goal: has no value: give one, or remove the line",
 		`p.yaml:13: snapshot.bytes: "3 parsecs" is not a size`,
 		"p.yaml:14: listen: there is no such setting; perhaps cluster.listen or gossip.listen or resp.listen",
 		"p.yaml:15: quorum: there is no such setting; docs/configuration.md lists them",

@@ -65,7 +65,6 @@ func (c *Config) settings() []Setting {
 		{"placement_rules", "", "Prefixes of keys that live in a given region, whatever their slot; the longest prefix that fits wins. " +
 			"A prefix is compared with the key's tag: the text in braces, or the resource of phonon's own keys, or the key. Read when the cluster is made.", rules(&c.PlacementRules)},
 		{"request_timeout", "10s", "How long a command may wait for a leader before the client gets an error.", duration(&c.RequestTimeout, 100*time.Millisecond, 10*time.Minute)},
-		{"max_staleness", "5s", "How old a reply may be on a connection that sent READONLY.", duration(&c.MaxStaleness, 10*time.Millisecond, time.Hour)},
 
 		{"resp.listen", "127.0.0.1:6379", "The address for clients.", address(&c.RESP.Listen)},
 		{"resp.advertise", "", "The address for clients as it is told to them. Default: resp.listen; where that is all addresses, the host of cluster.advertise.", target(&c.RESP.Advertise)},
@@ -91,10 +90,8 @@ func (c *Config) settings() []Setting {
 		{"gossip.keys", "", "Keys of 16, 24 or 32 bytes in base64, the same on all nodes. The first is used to send, all to receive, so that keys can be changed one after the other.", secrets(&c.Gossip.Keys)},
 		{"gossip.keys_file", "", "A file with the keys, one a line, instead of gossip.keys. Others must not be able to read it.", text(&c.Gossip.KeysFile)},
 
-		{"raft.election_timeout", "1s", "The silence of a leader after which a voter of the home region stands for election. " +
+		{"raft.election_timeout", "1s", "The silence of a leader after which a voter of the home region gives it up. " +
 			"About seven times the longest round trip between two regions, and the same on all nodes.", duration(&c.Raft.ElectionTimeout, 100*time.Millisecond, time.Minute)},
-		{"raft.remote_factor", "2", "Voters outside the home region wait so many times longer.", count(&c.Raft.RemoteFactor, 1, 20)},
-		{"raft.log_store", "bolt", "The kind of log file.", choice(&c.Raft.LogStore, "bolt")},
 
 		{"snapshot.interval", "2m", "A group that changed writes a snapshot after this time,", duration(&c.Snapshot.Interval, time.Second, 24*time.Hour)},
 		{"snapshot.entries", "65536", "or after so many log entries,", count(&c.Snapshot.Entries, 64, 100_000_000)},

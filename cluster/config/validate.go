@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"slices"
-	"time"
 
 	"phonond/cluster/placement"
 )
@@ -130,7 +129,7 @@ func (v *validator) secured() {
 	case given != 0 && given != 3:
 		v.fail("cluster.tls", "is incomplete: set cert, key and ca")
 	case given == 3 && v.Node == "":
-		v.fail("node", "is not set: with cluster.tls it must be, as the certificate carries it (%s)", v.identity("NODE"))
+		v.fail("node", "is not set: with cluster.tls it must be, as the certificate carries it (%s)", v.Identity("NODE").URI())
 	}
 	switch r := v.RESP.TLS; {
 	case (r.Cert == "") != (r.Key == ""):
@@ -191,7 +190,7 @@ func (c *Config) Warnings() []string {
 			warn("resp.listen is %s without resp.tls: passwords and data cross the network in the clear", c.RESP.Listen)
 		}
 	}
-	if longest := c.Raft.ElectionTimeout * time.Duration(c.Raft.RemoteFactor+1); c.RequestTimeout < longest {
+	if longest := 3 * c.Raft.ElectionTimeout; c.RequestTimeout < longest {
 		warn("request_timeout is %s, an election may take %s: clients will see errors when a leader fails",
 			shortDuration(c.RequestTimeout), shortDuration(longest))
 	}

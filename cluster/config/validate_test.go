@@ -79,7 +79,6 @@ func TestValidate(t *testing.T) {
 		{"a key of 3 bytes", func(c *Config) { c.Gossip.Keys = Secrets{"AAAA"} }, "gossip.keys: key 1 has 3 bytes, not 16, 24 or 32"},
 		{"too many keys", func(c *Config) { c.Gossip.Keys = make(Secrets, 9) }, "gossip.keys: there are 9, at most 8"},
 		{"RESP open to the network", func(c *Config) { c.RESP.Listen = "0.0.0.0:6379" }, ""},
-		{"an unknown log store", func(c *Config) { c.Raft.LogStore = "wal" }, `raft.log_store: "wal" is not bolt`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

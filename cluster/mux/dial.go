@@ -100,7 +100,7 @@ func (m *Mux) exchange(ctx context.Context, c *conn, p Preamble) error {
 			return err
 		}
 		c.Conn = secure
-		id, err := certified(secure.ConnectionState().PeerCertificates[0])
+		id, err := Certified(secure.ConnectionState().PeerCertificates[0])
 		if err != nil {
 			return err
 		}

@@ -310,7 +310,7 @@ func (m *Mux) answer(c *conn, r *Refusal) error {
 func (m *Mux) admit(c *conn, caller *x509.Certificate) (*listener, *Refusal) {
 	self, p := m.cfg.Self, c.peer
 	if caller != nil {
-		id, err := certified(caller)
+		id, err := Certified(caller)
 		if err != nil {
 			return nil, refuse(ErrIdentity, "%v", err)
 		}

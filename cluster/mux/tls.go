@@ -31,8 +31,9 @@ func (id Identity) check(secure bool) error {
 	return nil
 }
 
-// certified reads who the certificate says its owner is.
-func certified(cert *x509.Certificate) (Identity, error) {
+// Certified reads who a certificate says its owner is. It must say so exactly
+// once, in the plain spelling of [Identity.URI]; errors wrap ErrIdentity.
+func Certified(cert *x509.Certificate) (Identity, error) {
 	var id Identity
 	for _, uri := range cert.URIs {
 		if uri.Scheme != "phonond" {

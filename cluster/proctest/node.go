@@ -167,7 +167,10 @@ func (n *Node) Exit(ctx context.Context) (code int, err error) {
 // Log returns what the node has written to standard error since its first start.
 func (n *Node) Log() string {
 	b, err := os.ReadFile(n.logFile())
-	if err != nil {
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return "" // it was never started
+	case err != nil:
 		return err.Error()
 	}
 	return string(b)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
@@ -39,11 +38,7 @@ func runServer(ctx context.Context, args, environ []string, stdout, stderr io.Wr
 		log.Warn(w)
 	}
 	nc := cluster.Config{Config: conf, Version: version, Log: log, Fatal: func(err error) { die(log, conf.DataDir, err) }}
-	peer, err := conf.ClusterTLS()
-	if peer != nil {
-		nc.ClusterTLS = &tls.Config{Certificates: peer.Server.Certificates, RootCAs: peer.Server.ClientCAs}
-	}
-	if err == nil {
+	if nc.ClusterTLS, err = conf.ClusterTLS(); err == nil {
 		nc.ClientTLS, err = conf.RESPTLS()
 	}
 	if err == nil {
