@@ -60,6 +60,13 @@ func (n *Node) openGroup(g *genesis, spec system.Group) error {
 		Machine: fsm.Config{Group: spec.Name, Seed: g.Seed, Table: table, OnPanic: func(name string, p any) {
 			n.log.Error("a command panicked, which is a defect; it changed nothing", "group", spec.Name, "command", name, "panic", p)
 		}},
+		Ask: func(node string, done func(group.Pulse, error)) {
+			if r := n.router.Load(); r != nil {
+				r.Ask(node, spec.Name, done)
+			} else {
+				done(group.Pulse{}, errNotUp)
+			}
+		},
 		Fatal: n.cfg.Fatal, Wall: n.cfg.Wall, Log: n.log,
 	})
 	if err != nil {

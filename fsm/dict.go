@@ -40,6 +40,17 @@ type node[V any] struct {
 
 func newDict[V any](h hasher) *dict[V] { return &dict[V]{hash: h} }
 
+// newElements returns an empty dict for the elements of a value, which is cloned
+// by each command that changes it.
+func newElements[V any](h hasher) *dict[V] {
+	return &dict[V]{hash: h, tree: *btree.NewMap[uint64, *node[V]](elementsDegree)}
+}
+
+// elementsDegree is the degree of the trees in values. A change after a clone
+// copies a node at each level, so these nodes are smaller than those of the key
+// space, whose default is 32.
+const elementsDegree = 8
+
 func (d *dict[V]) len() int { return d.n }
 
 // clone returns a copy that shares everything with d until one of them changes.

@@ -9,17 +9,17 @@ import (
 
 var expireCommands = group("generic",
 	write("expire", -3, 1, expireCmd, "key seconds [NX|XX|GT|LT]", "Sets the time to live of a key in seconds.").
-		flags(command.Fast).since("1.0.0").refuse(expireRefuse),
+		flags(command.Fast|command.Clock).since("1.0.0").refuse(expireRefuse),
 	write("pexpire", -3, 1, pexpireCmd, "key milliseconds [NX|XX|GT|LT]", "Sets the time to live of a key in milliseconds.").
-		flags(command.Fast).since("2.6.0").refuse(expireRefuse),
+		flags(command.Fast|command.Clock).since("2.6.0").refuse(expireRefuse),
 	write("expireat", -3, 1, expireatCmd, "key unix-time-seconds [NX|XX|GT|LT]", "Sets the unix time at which a key expires, in seconds.").
-		flags(command.Fast).since("1.2.0").refuse(expireRefuse),
+		flags(command.Fast|command.Clock).since("1.2.0").refuse(expireRefuse),
 	write("pexpireat", -3, 1, pexpireatCmd, "key unix-time-milliseconds [NX|XX|GT|LT]", "Sets the unix time at which a key expires, in milliseconds.").
-		flags(command.Fast).since("2.6.0").refuse(expireRefuse),
+		flags(command.Fast|command.Clock).since("2.6.0").refuse(expireRefuse),
 	read("ttl", 2, 1, ttlCmd, "key", "The time to live of a key in seconds; -1 for ever, -2 no such key.").
-		flags(command.Fast).since("1.0.0"),
+		flags(command.Fast|command.Clock).since("1.0.0"),
 	read("pttl", 2, 1, pttlCmd, "key", "The time to live of a key in milliseconds; -1 for ever, -2 no such key.").
-		flags(command.Fast).since("2.6.0"),
+		flags(command.Fast|command.Clock).since("2.6.0"),
 	read("expiretime", 2, 1, expiretimeCmd, "key", "The unix time at which a key expires, in seconds; -1 never, -2 no such key.").
 		flags(command.Fast).since("7.0.0"),
 	read("pexpiretime", 2, 1, pexpiretimeCmd, "key", "The unix time at which a key expires, in milliseconds; -1 never, -2 no such key.").

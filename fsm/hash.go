@@ -50,7 +50,7 @@ func (h hash) len() int {
 // edit returns a copy that may be changed.
 func (h hash) edit(t *Tx) hash {
 	if h.dict == nil {
-		return hash{newDict[string](t.m.hasher())}
+		return hash{newElements[string](t.m.hasher())}
 	}
 	return hash{h.dict.clone()}
 }
@@ -260,7 +260,7 @@ func (h hash) encode(e *encoder) {
 }
 
 func decodeHash(d *snapshotReader, n uint64, hs hasher) object {
-	h := hash{newDict[string](hs)}
+	h := hash{newElements[string](hs)}
 	for range n {
 		h.load(d.string(), d.string())
 		if d.err != nil {

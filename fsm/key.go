@@ -38,7 +38,7 @@ var serverCommands = group("server",
 	write("flushall", -1, 0, flushallCmd, "[ASYNC|SYNC]", "Deletes all keys of all databases.").
 		scatter(command.AllGroups).since("1.0.0"),
 	read("time", 1, 0, timeCmd, "", "The cluster's wall time: unix seconds, and microseconds of the second.").
-		flags(command.Fast).since("2.6.0"),
+		flags(command.Fast|command.Clock).since("2.6.0"),
 )
 
 func delCmd(t *Tx, args [][]byte) resp.Value {

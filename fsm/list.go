@@ -61,7 +61,7 @@ func (l list) len() int {
 // edit returns a copy that may be changed.
 func (l list) edit() list {
 	if l.listElems == nil {
-		return list{&listElems{}}
+		return list{&listElems{tree: *btree.NewMap[int64, string](elementsDegree)}}
 	}
 	return list{&listElems{l.head, *l.tree.Copy()}}
 }

@@ -47,7 +47,7 @@ func (s *lockScript) run(t *Tx, keys, argv [][]byte) resp.Value {
 func (s *lockScript) refuse(v *View, keys, argv [][]byte) (reply resp.Value, ok bool) {
 	r := &scriptRun{View: v, script: s, keys: keys, argv: argv}
 	reply = s.f(r)
-	return reply, !r.changes
+	return reply, !r.changes || reply.IsError()
 }
 
 // scriptRun is one execution of a script.

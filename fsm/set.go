@@ -51,7 +51,7 @@ func (s set) len() int {
 	return s.dict.len()
 }
 
-func newSet(h hasher) set { return set{newDict[struct{}](h)} }
+func newSet(h hasher) set { return set{newElements[struct{}](h)} }
 
 // edit returns a copy that may be changed.
 func (s set) edit(t *Tx) set {

@@ -84,6 +84,9 @@ func Restore(cfg Config, r io.Reader) (*Machine, error) {
 	d.origins(m)
 	for range d.count() {
 		m.scripts.set(d.string(), d.string())
+		if d.err != nil {
+			return nil, d.err
+		}
 	}
 	for db := range m.ks {
 		for range d.count() {

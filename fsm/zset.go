@@ -41,8 +41,8 @@ func (z zset) len() int {
 
 func newZSet(h hasher) zset {
 	return zset{&zsetElems{
-		scores: newDict[float64](h),
-		order:  btree.NewBTreeGOptions(zmember.before, btree.Options{NoLocks: true}),
+		scores: newElements[float64](h),
+		order:  btree.NewBTreeGOptions(zmember.before, btree.Options{NoLocks: true, Degree: elementsDegree}),
 	}}
 }
 

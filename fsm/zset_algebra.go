@@ -126,7 +126,7 @@ func (c *zcombination) bySize() []zsource {
 type zop func(c *zcombination, h hasher) zset
 
 func zunite(c *zcombination, h hasher) zset {
-	sums := newDict[float64](h)
+	sums := newElements[float64](h)
 	for _, src := range c.bySize() {
 		src.each(func(m zmember) bool {
 			f := src.weigh(m.score)

@@ -17,7 +17,7 @@ const (
 	// maxDigits is the length of the longest 64-bit number.
 	maxDigits = 20
 	// maxUnauthArgs and maxUnauthBulk bound a command before AUTH, to the
-	// numbers of Redis: 10 connections cannot make the server hold gigabytes.
+	// numbers of Redis: strangers get little memory.
 	maxUnauthArgs = 10
 	maxUnauthBulk = 16 << 10
 )

@@ -50,6 +50,7 @@ func (s *Server) InfoClients() []Field {
 	return []Field{
 		field("connected_clients", int64(s.ClientCount())),
 		field("maxclients", int64(s.cfg.MaxClients)),
+		field("blocked_clients", 0), // none waits inside a command
 	}
 }
 

@@ -67,6 +67,7 @@ func newTable(specs []*command.Spec, rows ...[]Command) *table {
 	return t
 }
 
+// newEntry makes the entry of a local row, with a HELP if it is a container.
 func newEntry(row Command) *entry {
 	spec := row.Spec
 	e := &entry{spec: &spec, run: row.Run, early: row.Early}

@@ -37,8 +37,12 @@ type Config struct {
 	// Fatal is called when the group cannot go on: a write to the disk failed or
 	// hangs, an entry is damaged or unknown, the state differs from the leader's.
 	// The process is expected to end; until it does the group applies and answers
-	// nothing more. It is called at most once a cause, from any goroutine.
+	// nothing more. It is called at most once, from any goroutine.
 	Fatal func(error)
+	// Ask asks another node for the pulse of its replica ([Group.Pulse]); done is
+	// called once, with an error if there is no answer. Nil means that reads go
+	// through the log.
+	Ask func(node string, done func(Pulse, error))
 	// Wall is the wall clock, [time.Now] but in tests. Deadlines do not depend on it.
 	Wall func() time.Time
 	Log  *slog.Logger
@@ -159,12 +163,14 @@ type Group struct {
 
 	mu      sync.RWMutex // held by readers of machine, exclusively by Apply
 	machine *fsm.Machine
-	stamped time.Time // when the entry came that moved the machine's clock last
-	failed  error     // set once: the machine is of no more use
+	stamped time.Time   // when the entry came that moved the machine's clock last
+	failed  atomic.Bool // the process is about to end: nothing more is applied or answered
 
-	queue  queue
-	lead   atomic.Pointer[leadership] // nil unless this replica leads and may serve
-	leader *leaderWatch
+	queue    queue
+	rounds   rounds
+	progress progress
+	lead     atomic.Pointer[leadership] // nil unless this replica leads and may serve
+	leader   *leaderWatch
 	// followed is set once another node was seen to lead.
 	followed atomic.Bool
 
@@ -183,12 +189,26 @@ type Group struct {
 // leadership is one term in which this replica leads.
 type leadership struct {
 	term  uint64
-	clock int64     // the cluster clock when the term's first entry was applied
-	start time.Time // and a moment not before that, on the monotonic clock
+	clock int64        // the cluster clock at a moment
+	start time.Time    // that moment, on the monotonic clock
+	ahead atomic.Int64 // ms by which other replicas turned out to know better
 }
 
 // now returns the cluster clock as this leader stamps it.
-func (l *leadership) now() int64 { return l.clock + time.Since(l.start).Milliseconds() }
+func (l *leadership) now() int64 {
+	return l.clock + l.ahead.Load() + time.Since(l.start).Milliseconds()
+}
+
+// learn takes another replica's clock if that is ahead.
+func (l *leadership) learn(clock int64) {
+	for {
+		ahead := l.ahead.Load()
+		more := clock - l.now()
+		if more <= 0 || l.ahead.CompareAndSwap(ahead, ahead+more) {
+			return
+		}
+	}
+}
 
 // Open starts the replica. It returns an error when the storage holds what it
 // cannot read; nothing is changed then.
@@ -218,9 +238,12 @@ func (g *Group) openRaft() (err error) {
 		if p := recover(); p != nil {
 			err = damaged(g.cfg.Storage.Path, fmt.Errorf("%v", p))
 		}
+		if err != nil && g.trans != nil {
+			g.trans.Close()
+		}
 	}()
 	conf := g.raftConfig()
-	logger := newRaftLogger(g.log)
+	logger := newRaftLogger(g.stopped, g.log)
 	conf.Logger = logger
 	g.trans = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: g.cfg.Stream, MaxPool: 3, Timeout: g.cfg.Timing.RPC,
@@ -229,11 +252,7 @@ func (g *Group) openRaft() (err error) {
 		MaxRPCsInFlight: 1, Logger: logger, ServerAddressProvider: byID{},
 	})
 	stores := g.store
-	has, err := raft.HasExistingState(stores, stores, stores.snapshots)
-	if err == nil && !has {
-		err = raft.BootstrapCluster(conf, stores, stores, stores.snapshots, g.trans, raft.Configuration{Servers: g.cfg.Servers})
-	}
-	if err == nil {
+	if err = g.bootstrap(conf); err == nil {
 		cache, cacheErr := raft.NewLogCache(512, stores)
 		if cacheErr != nil {
 			return cacheErr
@@ -241,13 +260,35 @@ func (g *Group) openRaft() (err error) {
 		g.raft, err = raft.NewRaft(conf, (*machine)(g), cache, stores, stores.snapshots, transport{g.trans})
 	}
 	if err != nil {
-		g.trans.Close()
 		if unread := stores.unread; unread != nil {
 			return damaged(g.cfg.Storage.Path, fmt.Errorf("%w: %w", err, unread))
 		}
 		return fmt.Errorf("%s: %w", g.cfg.Storage.Path, err)
 	}
 	return nil
+}
+
+// bootstrap writes the group's first configuration into empty storage.
+func (g *Group) bootstrap(conf *raft.Config) error {
+	s := g.store
+	first := raft.Configuration{Servers: g.cfg.Servers}
+	has, err := raft.HasExistingState(s, s, s.snapshots)
+	if err != nil {
+		return err
+	}
+	if !has {
+		return raft.BootstrapCluster(conf, s, s, s.snapshots, g.trans, first)
+	}
+	if last, err := s.LastIndex(); err != nil || last > 0 {
+		return err
+	}
+	if list, err := s.snapshots.List(); err != nil || len(list) > 0 {
+		return err
+	}
+	// A crash came between the two writes of BootstrapCluster: the term is there,
+	// the entry is not, and without it the replica never asks for votes. The first
+	// entry of the group is the same on all replicas.
+	return s.StoreLog(&raft.Log{Index: 1, Term: 1, Type: raft.LogConfiguration, Data: raft.EncodeConfiguration(first)})
 }
 
 func (g *Group) raftConfig() *raft.Config {
@@ -286,16 +327,25 @@ func (byID) ServerAddr(id raft.ServerID) (raft.ServerAddress, error) {
 // Name returns the group's name.
 func (g *Group) Name() string { return g.cfg.Name }
 
-// fatal reports a cause for which the process must end.
+// fatal reports the first cause for which the process must end.
 func (g *Group) fatal(err error) {
-	g.lead.Store(nil)
-	g.cfg.Fatal(fmt.Errorf("group %s: %w", g.cfg.Name, err))
+	if g.fail() {
+		g.cfg.Fatal(fmt.Errorf("group %s: %w", g.cfg.Name, err))
+	}
+}
+
+// fail puts the replica out of use. It returns false if it was so before.
+func (g *Group) fail() bool {
+	first := !g.failed.Swap(true)
+	g.lead.Store(nil) // beginTerm looks at failed after it has set it
+	return first
 }
 
 // Drain refuses what comes from now on and waits for what is in flight.
 func (g *Group) Drain() {
 	g.stop()
 	g.queue.close(ErrStopped)
+	g.loops.Wait() // so that nothing more is sent on its way
 	// Entries in flight end before raft does: a future that raft drops at its end
 	// would be waited for for ever (hashicorp/raft#498).
 	g.proposals.Wait()
@@ -308,7 +358,6 @@ func (g *Group) Close() error {
 	g.Drain()
 	err := g.raft.Shutdown().Error()
 	g.trans.Close()
-	g.loops.Wait()
 	return errors.Join(err, g.store.close())
 }
 

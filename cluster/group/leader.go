@@ -31,28 +31,60 @@ func (g *Group) beginTerm() {
 		if done, ok := f.Response().(applied); !ok || done.void {
 			return
 		}
-		g.lead.Store(g.newLeadership(term))
-		if g.raft.State() != raft.Leader || g.raft.CurrentTerm() != term {
+		lead := &leadership{term: term, clock: g.clockNow(), start: time.Now()}
+		g.lead.Store(lead)
+		if g.failed.Load() || g.raft.State() != raft.Leader || g.raft.CurrentTerm() != term {
 			g.lead.Store(nil)
 			return
 		}
+		g.learnClock(lead)
 		g.log.Info("leading", "term", term)
 		g.queue.nudge() // to look at the deadlines
 		g.leader.changed()
 	})
 }
 
-// newLeadership starts the clock of a term. It goes on from the last stamp that
-// was applied here, by the time that has passed on this node since the entry
-// came: as the stamp is older than its arrival, that is never more than the real
-// time since it was made, and deadlines are not cut short. Neither are they
-// lengthened by the time without a leader, unless this replica was started or
-// caught up since.
-func (g *Group) newLeadership(term uint64) *leadership {
+// clockNow returns the cluster clock as this replica reckons it: the last stamp
+// that was applied here, and the time that has passed on this node since the
+// entry came. As the stamp is older than its arrival, that is never more than the
+// real time since it was made, and no deadline is cut short by it. It is behind
+// by the time that is not known of: on a replica that was started since, or got
+// the entry late.
+func (g *Group) clockNow() int64 {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
-	now := time.Now()
-	return &leadership{term: term, clock: g.machine.Clock() + now.Sub(g.stamped).Milliseconds(), start: now}
+	return g.machine.Clock() + time.Since(g.stamped).Milliseconds()
+}
+
+// Pulse is what a leader asks other replicas for.
+type Pulse struct {
+	// Term is the raft term of the replica. It is read after the question arrived,
+	// and raised before a vote is given: whoever still had the leader's term then
+	// had not helped to elect another.
+	Term uint64
+	// Clock is the cluster clock, ms, as the replica reckons it.
+	Clock int64
+}
+
+// Pulse answers for this replica.
+func (g *Group) Pulse() Pulse { return Pulse{Term: g.raft.CurrentTerm(), Clock: g.clockNow()} }
+
+// learnClock asks the other replicas for their clocks: one that has run for
+// longer knows of more time than this one, which may have been started a moment
+// ago. Only when all have been is time lost.
+func (g *Group) learnClock(lead *leadership) {
+	if g.cfg.Ask == nil {
+		return
+	}
+	for _, s := range g.Servers() {
+		if string(s.ID) != g.cfg.Node {
+			g.cfg.Ask(string(s.ID), func(p Pulse, err error) {
+				if err == nil {
+					lead.learn(p.Clock)
+				}
+			})
+		}
+	}
 }
 
 // opening encodes the first entry of a term. It leaves the clock as it is: what

@@ -29,11 +29,17 @@ type applied struct {
 // Apply is called by raft for each committed entry, one after the other.
 func (m *machine) Apply(l *raft.Log) any {
 	g := (*Group)(m)
+	done := g.apply(l)
+	g.reached(l.Index)
+	return done
+}
+
+func (g *Group) apply(l *raft.Log) any {
 	e, err := open(l.Data)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.failed != nil {
-		return g.failed
+	if g.failed.Load() {
+		return ErrStopped
 	}
 	var done applied
 	if err == nil {
@@ -45,9 +51,10 @@ func (m *machine) Apply(l *raft.Log) any {
 		}
 	}
 	if err != nil {
-		g.failed = fmt.Errorf("entry %d in %s: %w", l.Index, g.cfg.Storage.Path, err)
-		go g.fatal(g.failed) // not under the lock, and not on raft's goroutine
-		return g.failed
+		if g.fail() { // tell it not under the lock, and not on raft's goroutine
+			go g.cfg.Fatal(fmt.Errorf("group %s: entry %d in %s: %w", g.cfg.Name, l.Index, g.cfg.Storage.Path, err))
+		}
+		return ErrStopped
 	}
 	g.nextDeadline.Store(g.machine.NextDeadline())
 	g.stats.bytes.Add(int64(len(l.Data)))
@@ -58,7 +65,7 @@ func (m *machine) Apply(l *raft.Log) any {
 
 // StoreConfiguration is called for membership changes. The machine does not
 // keep them; that the method is there lets raft take a snapshot after one.
-func (m *machine) StoreConfiguration(uint64, raft.Configuration) {}
+func (m *machine) StoreConfiguration(index uint64, _ raft.Configuration) { (*Group)(m).reached(index) }
 
 // Snapshot is called between two entries. It takes a reference to the state; the
 // writing goes on beside further entries.
@@ -67,8 +74,8 @@ func (m *machine) Snapshot() (raft.FSMSnapshot, error) {
 	start := time.Now()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.failed != nil {
-		return nil, g.failed
+	if g.failed.Load() {
+		return nil, ErrStopped
 	}
 	s := &snapshot{g: g, s: g.machine.Snapshot()}
 	s.stall = time.Since(start)

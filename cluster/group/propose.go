@@ -38,21 +38,6 @@ func (g *Group) Propose(c *Call) {
 	}
 }
 
-// Barrier calls done once everything that was acknowledged before Barrier was
-// called has been applied here, so that a read from then on is linearizable.
-// Reads that arrive together share one log entry, or ride on one that is
-// proposed anyway; the entry brings the clock, so they see expiry as well. done
-// must not block.
-func (g *Group) Barrier(done func(error)) {
-	if g.lead.Load() == nil {
-		done(ErrNotLeader)
-		return
-	}
-	if err := g.queue.addRead(done); err != nil {
-		done(err)
-	}
-}
-
 // propose is the loop that turns the queue into entries while this replica
 // leads. It never waits for a batch to fill: an entry takes whatever came while
 // the ones before it were on their way.

@@ -16,10 +16,11 @@ type raftLogger struct {
 	hclog.Logger // the rest of a large interface, saying nothing
 	log          *slog.Logger
 	name         string
+	over         context.Context // once it is done, connections break and mean nothing
 }
 
-func newRaftLogger(l *slog.Logger) hclog.Logger {
-	return &raftLogger{Logger: hclog.NewNullLogger(), log: l.With("from", "raft")}
+func newRaftLogger(over context.Context, l *slog.Logger) hclog.Logger {
+	return &raftLogger{Logger: hclog.NewNullLogger(), log: l.With("from", "raft"), over: over}
 }
 
 func (r *raftLogger) Log(level hclog.Level, msg string, args ...any) {
@@ -29,6 +30,9 @@ func (r *raftLogger) Log(level hclog.Level, msg string, args ...any) {
 		to = slog.LevelInfo
 	case hclog.Error:
 		to = slog.LevelWarn
+	}
+	if r.over.Err() != nil {
+		to = slog.LevelDebug
 	}
 	r.log.Log(context.Background(), to, msg, args...)
 }
@@ -40,7 +44,7 @@ func (r *raftLogger) Warn(msg string, args ...any)  { r.Log(hclog.Warn, msg, arg
 func (r *raftLogger) Error(msg string, args ...any) { r.Log(hclog.Error, msg, args...) }
 
 func (r *raftLogger) With(args ...any) hclog.Logger {
-	return &raftLogger{Logger: r.Logger, log: r.log.With(args...), name: r.name}
+	return &raftLogger{Logger: r.Logger, log: r.log.With(args...), name: r.name, over: r.over}
 }
 func (r *raftLogger) Named(name string) hclog.Logger      { return r.With("part", name) }
 func (r *raftLogger) ResetNamed(name string) hclog.Logger { return r.With("part", name) }

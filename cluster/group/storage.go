@@ -1,6 +1,7 @@
 package group
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -64,7 +65,7 @@ func OpenBolt(dir string, log *slog.Logger) (_ *Storage, err error) {
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	snapshots, err := raft.NewFileSnapshotStoreWithLogger(dir, keptSnapshots, newRaftLogger(log))
+	snapshots, err := raft.NewFileSnapshotStoreWithLogger(dir, keptSnapshots, newRaftLogger(context.Background(), log))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", dir, err), store.Close())
 	}

@@ -33,6 +33,7 @@ type watchedStore struct {
 	writing map[int]*time.Timer // writes that have begun and not ended
 	next    int
 	closed  bool
+	broken  error  // the first failure: nothing is written after it
 	unread  error  // about the last snapshot that could not be opened
 	term    uint64 // of a vote whose candidate comes next; raft's goroutine only
 	hasTerm bool
@@ -70,6 +71,10 @@ func (w *watchedStore) close() error {
 // write runs one write to the disk.
 func (w *watchedStore) write(what string, f func() error) error {
 	w.mu.Lock()
+	if broken := w.broken; broken != nil {
+		w.mu.Unlock()
+		return broken
+	}
 	id := w.next
 	w.next++
 	w.writing[id] = time.AfterFunc(w.limit, func() {
@@ -90,6 +95,9 @@ func (w *watchedStore) write(what string, f func() error) error {
 func (w *watchedStore) fail(err error) {
 	w.mu.Lock()
 	closed := w.closed
+	if w.broken == nil {
+		w.broken = err
+	}
 	w.mu.Unlock()
 	if !closed {
 		w.fatal(err)

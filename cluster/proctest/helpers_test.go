@@ -28,8 +28,13 @@ var twoByTwo = []proctest.Region{{Name: "us-east-1", Nodes: 2}, {Name: "us-west-
 // node: to find out what a setting does to the figures.
 func start(t *testing.T, flags ...string) *proctest.Cluster {
 	t.Helper()
+	return startRegions(t, twoByTwo, flags...)
+}
+
+func startRegions(t *testing.T, regions []proctest.Region, flags ...string) *proctest.Cluster {
+	t.Helper()
 	flags = append(flags, strings.Fields(os.Getenv("PHONOND_FLAGS"))...)
-	c, err := proctest.New(proctest.Options{Program: program, Dir: t.TempDir(), Regions: twoByTwo, Flags: flags})
+	c, err := proctest.New(proctest.Options{Program: program, Dir: t.TempDir(), Regions: regions, Flags: flags})
 	must(t, err)
 	t.Cleanup(func() {
 		if err := c.Close(); err != nil {

@@ -22,6 +22,7 @@ const (
 	frameReply                      // status, hint, then replies
 	frameQuery                      // name, then JSON
 	framePing                       // nothing; answered by a reply
+	framePulse                      // group; answered by its replica's term and clock
 )
 
 // maxFrame bounds a frame: the largest query a client may send, and room.

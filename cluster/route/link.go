@@ -55,8 +55,9 @@ func (ls *links) close() {
 	ls.mu.Unlock()
 	for _, l := range all {
 		l.mu.Lock()
-		l.fail(l.conn, group.ErrUncertain)
+		tell := l.fail(l.conn, group.ErrUncertain)
 		l.mu.Unlock()
+		tell()
 	}
 	ls.running.Wait()
 }
@@ -136,6 +137,8 @@ func (l *link) connect() {
 	ctx, cancel := context.WithTimeout(context.Background(), linkDial)
 	defer cancel()
 	conn, err := l.links.dial(ctx, l.node)
+	tell := func() {}
+	defer func() { tell() }()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.links.mu.Lock()
@@ -148,7 +151,7 @@ func (l *link) connect() {
 	}
 	if err != nil {
 		l.failed = time.Now()
-		l.fail(nil, ErrUnreachable) // nothing has left this node
+		tell = l.fail(nil, ErrUnreachable) // nothing has left this node
 		return
 	}
 	l.conn = &linkConn{Conn: conn, wake: make(chan struct{}, 1), gone: make(chan struct{}), seen: time.Now()}
@@ -158,11 +161,12 @@ func (l *link) connect() {
 	l.links.running.Go(func() { l.read(c) })
 }
 
-// fail gives up connection c, nil for one that was never made, and tells err to
-// all who wait. The lock is held.
-func (l *link) fail(c *linkConn, err error) {
+// fail gives up connection c, nil for one that was never made. The lock is held;
+// the caller lets go of it before it has err told to all who wait, as they may
+// send again.
+func (l *link) fail(c *linkConn, err error) (tell func()) {
 	if c != l.conn {
-		return // an old one; those who wait now wait for another
+		return func() {} // an old one; those who wait now wait for another
 	}
 	if c != nil {
 		close(c.gone)
@@ -171,8 +175,10 @@ func (l *link) fail(c *linkConn, err error) {
 	}
 	waiting := l.waiting
 	l.waiting, l.out = map[uint64]func(answer){}, nil
-	for _, done := range waiting {
-		done(answer{err: err})
+	return func() {
+		for _, done := range waiting {
+			done(answer{err: err})
+		}
 	}
 }
 
@@ -196,8 +202,9 @@ func (l *link) write(c *linkConn) {
 		if len(l.waiting) > 0 {
 			switch silent := time.Since(c.seen); {
 			case silent > linkDead:
-				l.fail(c, group.ErrUncertain)
+				tell := l.fail(c, group.ErrUncertain)
 				l.mu.Unlock()
+				tell()
 				return
 			case silent > linkPing:
 				l.out = appendFrame(l.out, framePing, 0, func(b []byte) []byte { return b })
@@ -243,6 +250,7 @@ func (l *link) read(c *linkConn) {
 // applied.
 func (l *link) lost(c *linkConn) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.fail(c, group.ErrUncertain)
+	tell := l.fail(c, group.ErrUncertain)
+	l.mu.Unlock()
+	tell()
 }

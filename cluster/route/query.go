@@ -2,6 +2,7 @@ package route
 
 import (
 	"context"
+	"encoding/binary"
 
 	"phonond/cluster/group"
 )
@@ -35,4 +36,49 @@ func (r *Router) query(payload []byte) answer {
 		return answer{err: group.ErrUncertain}
 	}
 	return answer{data: out}
+}
+
+// Ask asks a node for the pulse of its replica of a group.
+func (r *Router) Ask(node, name string, done func(group.Pulse, error)) {
+	l := r.links.get(node)
+	if l == nil {
+		done(group.Pulse{}, ErrUnreachable)
+		return
+	}
+	l.send(framePulse, func(b []byte) []byte { return appendString(b, name) }, func(a answer) {
+		if a.err != nil {
+			done(group.Pulse{}, a.err)
+			return
+		}
+		done(decodePulse(a.data))
+	})
+}
+
+// pulse answers another node's question.
+func (r *Router) pulse(payload []byte) answer {
+	name, _, err := cutString(payload)
+	g := r.cfg.Groups[name]
+	switch {
+	case err != nil:
+		return answer{err: ErrRefused}
+	case g == nil:
+		return answer{err: ErrNoReplica}
+	}
+	return answer{data: appendPulse(nil, g.Pulse())}
+}
+
+func appendPulse(b []byte, p group.Pulse) []byte {
+	return binary.AppendVarint(binary.AppendUvarint(b, p.Term), p.Clock)
+}
+
+func decodePulse(b []byte) (p group.Pulse, err error) {
+	term, n := binary.Uvarint(b)
+	if n <= 0 {
+		return p, errFrame
+	}
+	clock, n := binary.Varint(b[n:])
+	if n <= 0 {
+		return p, errFrame
+	}
+	return group.Pulse{Term: term, Clock: clock}, nil
 }

@@ -329,8 +329,9 @@ func (r *Router) learn(name, node string) {
 
 // local has the replica on this node, which leads, do the work.
 func (r *Router) local(g *group.Group, w *work, done func(answer)) {
+	clock := slices.ContainsFunc(w.calls, func(c command.Call) bool { return c.Spec.Has(command.Clock) })
 	if w.readOnly {
-		g.Barrier(func(err error) {
+		g.Barrier(clock, func(err error) {
 			if err != nil {
 				done(answer{err: err})
 				return
@@ -350,7 +351,7 @@ func (r *Router) local(g *group.Group, w *work, done func(answer)) {
 		propose()
 		return
 	}
-	g.Barrier(func(err error) {
+	g.Barrier(clock, func(err error) {
 		if err != nil {
 			done(answer{err: err})
 			return

@@ -77,6 +77,8 @@ func (s *served) handle(f frame) bool {
 	switch f.kind {
 	case framePing:
 		done(answer{})
+	case framePulse:
+		done(s.router.pulse(f.payload))
 	case frameWrite, frameRead:
 		s.router.forwarded(f, done)
 	case frameQuery:

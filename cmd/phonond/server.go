@@ -21,6 +21,7 @@ const stopTimeout = 9 * time.Second
 
 // runServer runs one node.
 func runServer(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
+	args, profileFile := cutProfile(args)
 	conf, err := config.Load(args, environ)
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Fprint(stdout, "Usage: phonond server --config FILE [flags]\n\n")
@@ -37,6 +38,16 @@ func runServer(ctx context.Context, args, environ []string, stdout, stderr io.Wr
 	for _, w := range conf.Warnings() {
 		log.Warn(w)
 	}
+	stopProfile, err := profile(profileFile)
+	if err != nil {
+		log.Error("no CPU profile can be written", "error", err)
+		return 1
+	}
+	defer func() {
+		if err := stopProfile(); err != nil {
+			log.Error("the CPU profile is not complete", "error", err)
+		}
+	}()
 	nc := cluster.Config{Config: conf, Version: version, Log: log, Fatal: func(err error) { die(log, conf.DataDir, err) }}
 	if nc.ClusterTLS, err = conf.ClusterTLS(); err == nil {
 		nc.ClientTLS, err = conf.RESPTLS()

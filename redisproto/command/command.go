@@ -21,6 +21,7 @@ const (
 	Stale                      // allowed while the group has no leader
 	Local                      // answered by the node that got it, without a group
 	Internal                   // proposed by nodes; no client may send it
+	Clock                      // its reply depends on the time
 )
 
 // Scatter says what becomes of a command whose keys live in several groups.

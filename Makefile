@@ -1,0 +1,81 @@
+# The way to build, test and look after phonond. "make" alone lists the targets.
+
+GO ?= go
+# What the programs say of themselves; "dev" outside a git checkout.
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+# go build asks git for the commit, and fails where git will not answer.
+GOFLAGS += $(shell git status >/dev/null 2>&1 || echo -buildvcs=false)
+export GOFLAGS
+
+# How often "make sim" runs every simulated cluster.
+N ?= 20
+# How long "make fuzz" runs each fuzz target.
+FUZZTIME ?= 30s
+# Given to "phonond dev" by "make demo", such as DEMO="--port 7000".
+DEMO ?=
+# Which benchmarks "make bench" runs.
+BENCH ?= .
+
+# Recorded conversations of phonon clients in full, where they lie beside the
+# checkout. The tests come with the beginnings of them.
+PHONOND_VECTORS ?= $(wildcard $(abspath ../shared/vectors))
+export PHONOND_VECTORS
+
+# The packages whose tests make files in docs when they get -update.
+GENERATE = ./cluster/config ./docs
+# The packages with goroutines of their own, small enough for the race detector.
+RACE = ./client/... ./cluster/gossip ./cluster/mux/... ./cluster/route ./cluster/clustertest/... ./redisproto/... ./fsm/system
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.PHONY: help
+help: ## Lists the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Builds bin/phonond and bin/phononctl.
+	$(GO) build -ldflags '-X main.version=$(VERSION)' -o bin/ ./cmd/phonond ./cmd/phononctl
+
+.PHONY: test
+test: tools ## Runs all tests, and first installs the redis-server that some compare with.
+	$(GO) test -timeout 7m ./...
+
+.PHONY: check
+check: ## Checks format, vet, staticcheck, layers, generated docs, and for races.
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "make fix would change:"; echo "$$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+	$(GO) test -count=1 $(GENERATE)
+	$(GO) test -race -timeout 7m $(RACE)
+
+.PHONY: demo
+demo: build ## Runs two regions of two nodes on loopback, until ctrl-C.
+	bin/phonond dev $(DEMO)
+
+.PHONY: bench
+bench: ## Runs the benchmarks beside the code (BENCH=name).
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+.PHONY: sim
+sim: ## Runs the simulated clusters N times: what goroutines do first varies.
+	$(GO) test -count=$(N) -timeout 2h ./cluster/clustertest
+
+.PHONY: fuzz
+fuzz: ## Runs each fuzz target for FUZZTIME.
+	scripts/fuzz.sh $(FUZZTIME)
+
+.PHONY: compat
+compat: tools ## Compares with a real redis-server, and replays what phonon clients said.
+	$(GO) test -count=1 -run 'Redis|Transcript' ./fsm ./redisproto
+	$(GO) test -count=1 -run 'TestRecordedConversations' ./cluster/proctest
+
+.PHONY: gen
+gen: ## Makes the generated files in docs again.
+	$(GO) test $(GENERATE) -update
+
+.PHONY: fix
+fix: ## Formats the code.
+	gofmt -w .
+
+.PHONY: tools
+tools:
+	@scripts/install-tools.sh

@@ -1,0 +1,146 @@
+package fsm
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"phonond/redisproto/command"
+)
+
+// sampleEntry has every kind of request in it.
+func sampleEntry() *Entry {
+	return &Entry{
+		Epoch: 1, Term: 7, Stamp: 123456, Wall: testWall, CheckIndex: 41, CheckDigest: 0xfeedfacecafebeef,
+		Requests: []Request{
+			{Kind: OpenOrigin, Origin: 0x1122334455667788, Node: "eu-1"},
+			{
+				Kind: Run, Origin: 0x1122334455667788, Seq: 3, Acked: 2,
+				Reads: []ReadVersion{{DB: 1, Key: []byte("k"), Version: 300}},
+				Calls: []command.Call{callOf(1, "SET", "k", "v"), callOf(0, "GET", "")},
+			},
+			{Kind: Run, Origin: 1, Seq: 4, Acked: 4},
+		},
+	}
+}
+
+func TestEntrySurvivesItsBytes(t *testing.T) {
+	want := sampleEntry()
+	b := want.Append([]byte("before"))
+	got, err := DecodeEntry(b[len("before"):])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Fatalf("got %+v, want %+v", got, want)
+	}
+}
+
+func TestRequestsAndCallsAreReadFromTheFrontOfBytes(t *testing.T) {
+	want := sampleEntry().Requests[1]
+	got, rest, err := DecodeRequest(append(want.Append(nil), "rest"...))
+	if err != nil || string(rest) != "rest" || !reflect.DeepEqual(got, want) {
+		t.Fatalf("got %+v, rest %q, error %v", got, rest, err)
+	}
+	calls, rest, err := DecodeCalls(append(AppendCalls(nil, want.Calls), "rest"...))
+	if err != nil || string(rest) != "rest" || !reflect.DeepEqual(calls, want.Calls) {
+		t.Fatalf("got %+v, rest %q, error %v", calls, rest, err)
+	}
+}
+
+func TestDamagedEntryIsRefused(t *testing.T) {
+	good := sampleEntry().Append(nil)
+	for what, b := range map[string][]byte{
+		"nothing":         {},
+		"a newer version": append([]byte{EntryVersion + 1}, good[1:]...),
+		"a byte more":     append(bytes.Clone(good), 0),
+		"a huge count":    append(bytes.Clone(good[:28]), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f),
+	} {
+		if _, err := DecodeEntry(b); !errors.Is(err, ErrEntry) {
+			t.Errorf("%s: error %v, want %v", what, err, ErrEntry)
+		}
+	}
+	for n := range good {
+		if _, err := DecodeEntry(good[:n]); !errors.Is(err, ErrEntry) {
+			t.Fatalf("cut at %d: error %v", n, err)
+		}
+	}
+}
+
+func FuzzDecodeEntry(f *testing.F) {
+	f.Add(sampleEntry().Append(nil))
+	for _, b := range script(rand.New(rand.NewPCG(1, 1)), 5) {
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		e, err := DecodeEntry(b)
+		if err != nil {
+			if !errors.Is(err, ErrEntry) {
+				t.Fatalf("error %v", err)
+			}
+			return
+		}
+		again, err := DecodeEntry(e.Append(nil))
+		if err != nil || !reflect.DeepEqual(again, e) {
+			t.Fatalf("%+v became %+v: %v", e, again, err)
+		}
+		m := New(testConfig())
+		if _, err := m.Apply(1, e.Term, e); err != nil && !errors.Is(err, ErrEntry) {
+			t.Fatal(err)
+		}
+	})
+}
+
+// TestFormatsAreTheOnesOnDisk compares with files that a release has written: a
+// log or snapshot on disk must be read by every later program.
+func TestFormatsAreTheOnesOnDisk(t *testing.T) {
+	for name, got := range map[string][]byte{
+		"entry-v1.hex":    sampleEntry().Append(nil),
+		"snapshot-v1.hex": written(t, sampleMachine(t)),
+	} {
+		path := filepath.Join("testdata", name)
+		if *update {
+			if err := os.WriteFile(path, []byte(hex.Dump(got)), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if hex.Dump(got) != string(want) {
+			t.Errorf("%s is written differently now:\n%s", name, hex.Dump(got))
+		}
+	}
+	b := undump(t, filepath.Join("testdata", "snapshot-v1.hex"))
+	m, err := Restore(testConfig(), bytes.NewReader(b))
+	if err != nil || m.Snapshot().Sum() != sampleMachine(t).Snapshot().Sum() {
+		t.Fatalf("the snapshot on disk is not read: %v", err)
+	}
+}
+
+// undump reads what [hex.Dump] wrote.
+func undump(t *testing.T, path string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var digits strings.Builder
+	for line := range strings.Lines(string(text)) {
+		if len(line) > 58 {
+			digits.WriteString(strings.ReplaceAll(line[10:58], " ", ""))
+		}
+	}
+	b, err := hex.DecodeString(digits.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
