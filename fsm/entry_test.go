@@ -54,6 +54,17 @@ func TestRequestsAndCallsAreReadFromTheFrontOfBytes(t *testing.T) {
 	}
 }
 
+func TestEntryOfEncodedRequestsIsTheSame(t *testing.T) {
+	e := sampleEntry()
+	var encoded [][]byte
+	for i := range e.Requests {
+		encoded = append(encoded, e.Requests[i].Append(nil))
+	}
+	if !bytes.Equal(e.AppendEncoded(nil, encoded...), e.Append(nil)) {
+		t.Fatal("the bytes differ")
+	}
+}
+
 func TestDamagedEntryIsRefused(t *testing.T) {
 	good := sampleEntry().Append(nil)
 	for what, b := range map[string][]byte{

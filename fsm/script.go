@@ -68,7 +68,7 @@ func evalCmd(t *Tx, args [][]byte) resp.Value {
 // evalRefuse answers like [evalshaRefuse] once the script is known.
 func evalRefuse(v *View, args [][]byte) (reply resp.Value, ok bool) {
 	sha := shaOf(args[1])
-	if !v.hasScript(sha) {
+	if lockScripts[sha] == nil || !v.hasScript(sha) {
 		return reply, false
 	}
 	return refuseScript(v, sha, args)

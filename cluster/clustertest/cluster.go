@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -59,8 +60,8 @@ type Cluster struct {
 // node is one node of the cluster, running or not.
 type node struct {
 	name, region string
-	running      *cluster.Node
-	wall         time.Duration // by how much its wall clock is wrong
+	running      atomic.Pointer[cluster.Node]
+	wall         atomic.Int64 // ns by which its wall clock is wrong
 
 	mu    sync.Mutex
 	disks map[string]*group.Storage
@@ -149,14 +150,15 @@ func (c *Cluster) Start(name string) {
 	conf.SurvivalGoal = c.Goal
 	conf.RESP.Password = password // clients here are not on the node's machine
 	conf.RESP.Listen, conf.Cluster.Listen, conf.Gossip.Listen = addr(name, respPort+c.moved), addr(name, clusterPort+c.moved), addr(name, gossipPort+c.moved)
-	n.running, err = cluster.Start(cluster.Config{
+	running, err := cluster.Start(cluster.Config{
 		Config: conf, Version: "test", Log: c.log, Network: host, Gossip: gossip, Lookup: host.Lookup, Settle: c.Settle,
 		Storage: n.disk, Fatal: n.onFatal,
-		Wall: func() time.Time { return time.Now().Add(n.wall) },
+		Wall: func() time.Time { return time.Now().Add(time.Duration(n.wall.Load())) },
 	})
 	if err != nil {
 		c.t.Fatal(err)
 	}
+	n.running.Store(running)
 }
 
 // disk returns the node's disk for a group, which outlives crashes.
@@ -178,22 +180,20 @@ func (n *node) onFatal(err error) {
 }
 
 // SetWall makes a node's wall clock wrong by d.
-func (c *Cluster) SetWall(name string, d time.Duration) { c.nodes[name].wall = d }
+func (c *Cluster) SetWall(name string, d time.Duration) { c.nodes[name].wall.Store(int64(d)) }
 
 // Crash ends a node as kill -9 does.
 func (c *Cluster) Crash(name string) {
 	c.Net.Crash(name)
-	c.nodes[name].running.Kill()
-	c.nodes[name].running = nil
+	c.nodes[name].running.Swap(nil).Kill()
 }
 
 // Stop ends a node as SIGTERM does.
 func (c *Cluster) Stop(name string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	c.nodes[name].running.Stop(ctx)
+	c.nodes[name].running.Swap(nil).Stop(ctx)
 	c.Net.Crash(name)
-	c.nodes[name].running = nil
 }
 
 // Close ends all nodes and checks that none had a fatal error. Nothing of the
@@ -202,7 +202,7 @@ func (c *Cluster) Close() {
 	c.t.Helper()
 	c.Net.HealAll()
 	for _, name := range c.Names() {
-		if c.nodes[name].running != nil {
+		if c.nodes[name].running.Load() != nil {
 			c.Crash(name)
 		}
 		if err := c.nodes[name].fatal; err != nil {
@@ -218,7 +218,7 @@ func (c *Cluster) WaitReady(names ...string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	for _, name := range names {
-		if err := c.nodes[name].running.Ready(ctx); err != nil {
+		if err := c.nodes[name].running.Load().Ready(ctx); err != nil {
 			c.t.Fatalf("node %s: %v", name, err)
 		}
 	}
@@ -227,7 +227,7 @@ func (c *Cluster) WaitReady(names ...string) {
 // Leader returns the node that leads a group and serves it, "" if none does.
 func (c *Cluster) Leader(group string) string {
 	for _, name := range c.Names() {
-		if n := c.nodes[name].running; n != nil && n.Leads(group) {
+		if n := c.nodes[name].running.Load(); n != nil && n.Leads(group) {
 			return name
 		}
 	}
@@ -270,7 +270,7 @@ func (c *Cluster) CheckDigests() {
 		at := map[string]string{}
 		same := true
 		for _, name := range c.Names() {
-			n := c.nodes[name].running
+			n := c.nodes[name].running.Load()
 			if n == nil {
 				continue
 			}

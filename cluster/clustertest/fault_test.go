@@ -23,7 +23,7 @@ func requests(all []group.Status, name string) int64 {
 // entries returns how many entries all replicas have applied.
 func entries(c *Cluster) (n int64) {
 	for _, name := range c.Names() {
-		if running := c.nodes[name].running; running != nil {
+		if running := c.nodes[name].running.Load(); running != nil {
 			for _, s := range running.Statuses() {
 				n += s.Entries
 			}
@@ -140,7 +140,7 @@ func TestPollersOfAHeldLockShareEntries(t *testing.T) {
 		holder := c.Client("east-1")
 		defer holder.Close()
 		holder.Do("SET", key, "holder", "NX", "PX", "600000")
-		before := requests(c.nodes[c.Leader("east")].running.Statuses(), "east")
+		before := requests(c.nodes[c.Leader("east")].running.Load().Statuses(), "east")
 		entriesBefore := entries(c)
 		var wg sync.WaitGroup
 		const pollers, polls = 50, 20
@@ -156,7 +156,7 @@ func TestPollersOfAHeldLockShareEntries(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if n := requests(c.nodes[c.Leader("east")].running.Statuses(), "east") - before; n != 0 {
+		if n := requests(c.nodes[c.Leader("east")].running.Load().Statuses(), "east") - before; n != 0 {
 			t.Errorf("%d refusals were written to the log", n)
 		}
 		if n := entries(c) - entriesBefore; n > pollers*polls {

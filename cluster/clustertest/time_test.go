@@ -35,7 +35,7 @@ func (c *Cluster) keyIn(region string) string {
 	client := c.Client(c.Names()[0])
 	defer client.Close()
 	for _, key := range []string{"lock-a", "lock-b", "lock-c", "lock-d", "lock-e", "lock-f", "lock-g", "lock-h"} {
-		n := c.nodes[c.Leader(region)].running
+		n := c.nodes[c.Leader(region)].running.Load()
 		before := requests(n.Statuses(), region)
 		client.Do("SET", key, "probe")
 		client.Do("DEL", key)

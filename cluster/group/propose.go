@@ -129,7 +129,9 @@ func (p *proposer) sleep() time.Duration {
 	case lead == nil, next == 0:
 		return time.Hour
 	}
-	due := min(time.Duration(next-lead.now())*time.Millisecond, clockEvery-time.Since(p.sent))
+	// Deadlines may be further away than a Duration can say.
+	away := min(next-lead.now(), clockEvery.Milliseconds())
+	due := min(time.Duration(away)*time.Millisecond, clockEvery-time.Since(p.sent))
 	return max(due, tickGap-time.Since(p.ticked), 0)
 }
 

@@ -26,7 +26,7 @@ type rig struct {
 	servers []raft.Server
 	disks   map[string]*disk
 	running map[string]*replica
-	rounds  bool // reads ask the voters for their terms
+	rounds  bool // reads ask the voters for their pulses
 	// config may change a replica's configuration before it is opened.
 	config func(*Config)
 }
@@ -110,7 +110,7 @@ func (r *rig) tryOpen(name string) (*replica, error) {
 		},
 	}
 	if r.rounds {
-		cfg.Ask = r.serveTerms(n, host)
+		cfg.Ask = r.servePulses(n, host)
 	}
 	if r.config != nil {
 		r.config(&cfg)
@@ -238,6 +238,8 @@ func call(args ...string) command.Call {
 	return c
 }
 
+func oneCall(args ...string) []command.Call { return []command.Call{call(args...)} }
+
 // submit proposes a request and returns where its outcome will come.
 func (n *replica) submit(req fsm.Request) <-chan result {
 	done := make(chan result, 2) // room for a second one, which would be a defect
@@ -284,5 +286,5 @@ func (n *replica) get(key string) (resp.Value, error) {
 	if err := <-done; err != nil {
 		return resp.Value{}, err
 	}
-	return n.Read([]command.Call{call("GET", key)})[0], nil
+	return n.Read(oneCall("GET", key))[0], nil
 }

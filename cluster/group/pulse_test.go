@@ -10,14 +10,14 @@ import (
 	"phonond/cluster/clustertest/simnet"
 )
 
-const termPort = 7380
+const pulsePort = 7380
 
-// serveTerms answers other replicas' questions for the term of n, and returns how n
+// servePulses answers other replicas' questions for the pulse of n, and returns how n
 // asks them: over the simulated network, so that questions and answers are cut and
 // delayed as all else.
-func (r *rig) serveTerms(n *replica, host *simnet.Host) func(node string, done func(uint64, error)) {
+func (r *rig) servePulses(n *replica, host *simnet.Host) func(node string, done func(Pulse, error)) {
 	r.t.Helper()
-	ln, err := host.Listen(fmt.Sprintf("%s:%d", n.name, termPort))
+	ln, err := host.Listen(fmt.Sprintf("%s:%d", n.name, pulsePort))
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -30,29 +30,31 @@ func (r *rig) serveTerms(n *replica, host *simnet.Host) func(node string, done f
 			go func() {
 				defer c.Close()
 				if _, err := io.ReadFull(c, make([]byte, 1)); err == nil && n.opened.Load() {
-					c.Write(binary.BigEndian.AppendUint64(nil, n.CurrentTerm()))
+					p := n.Pulse()
+					b := binary.BigEndian.AppendUint64(nil, p.Term)
+					c.Write(binary.BigEndian.AppendUint64(b, uint64(p.Clock)))
 				}
 			}()
 		}
 	}()
-	ask := func(node string) (uint64, error) {
+	ask := func(node string) (Pulse, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		c, err := host.Dial(ctx, fmt.Sprintf("%s:%d", node, termPort))
+		c, err := host.Dial(ctx, fmt.Sprintf("%s:%d", node, pulsePort))
 		if err != nil {
-			return 0, err
+			return Pulse{}, err
 		}
 		defer c.Close()
 		// Longer than any delay of the tests: late answers must do no harm.
 		c.SetDeadline(time.Now().Add(20 * time.Second))
 		if _, err := c.Write([]byte{0}); err != nil {
-			return 0, err
+			return Pulse{}, err
 		}
-		b := make([]byte, 8)
+		b := make([]byte, 16)
 		_, err = io.ReadFull(c, b)
-		return binary.BigEndian.Uint64(b), err
+		return Pulse{Term: binary.BigEndian.Uint64(b), Clock: int64(binary.BigEndian.Uint64(b[8:]))}, err
 	}
-	return func(node string, done func(uint64, error)) {
+	return func(node string, done func(Pulse, error)) {
 		go func() { done(ask(node)) }()
 	}
 }
