@@ -13,8 +13,8 @@ N ?= 20
 FUZZTIME ?= 30s
 # Given to "phonond dev" by "make demo", such as DEMO="--port 7000".
 DEMO ?=
-# Which benchmarks "make bench" runs.
-BENCH ?= .
+# Given to the comparison by "make bench": go run ./scripts/bench -help
+BENCHFLAGS ?=
 
 # Recorded conversations of phonon clients in full, where they lie beside the
 # checkout. The tests come with the beginnings of them.
@@ -24,12 +24,12 @@ export PHONOND_VECTORS
 # The packages whose tests make files in docs when they get -update.
 GENERATE = ./cluster/config ./docs
 # The packages with goroutines of their own, small enough for the race detector.
-RACE = ./client/... ./cluster/gossip ./cluster/mux/... ./cluster/route ./cluster/clustertest/... ./redisproto/... ./fsm/system
+RACE = ./client/... ./cluster/gossip ./cluster/group ./cluster/mux/... ./cluster/route ./cluster/clustertest/... ./redisproto/... ./fsm/...
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .PHONY: help
 help: ## Lists the targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## Builds bin/phonond and bin/phononctl.
@@ -52,8 +52,12 @@ demo: build ## Runs two regions of two nodes on loopback, until ctrl-C.
 	bin/phonond dev $(DEMO)
 
 .PHONY: bench
-bench: ## Runs the benchmarks beside the code (BENCH=name).
-	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+bench: tools ## Compares a cluster with one redis-server: throughput and latency.
+	$(GO) run ./scripts/bench $(BENCHFLAGS)
+
+.PHONY: microbench
+microbench: ## Runs the benchmarks beside the code.
+	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: sim
 sim: ## Runs the simulated clusters N times: what goroutines do first varies.

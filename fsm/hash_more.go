@@ -148,7 +148,7 @@ func drawElements[V any](v *View, d *dict[V], want draw, value func(V) resp.Valu
 		}
 	}
 	if want.values {
-		return pairs(elems)
+		return resp.Twos(elems...)
 	}
 	return resp.List(elems...)
 }

@@ -7,10 +7,6 @@ import (
 	"phonond/redisproto/resp"
 )
 
-// pairs returns a list of elements, each followed by its value. It is flat in
-// either protocol; Redis nests the pairs in RESP3.
-func pairs(elems []resp.Value) resp.Value { return resp.List(elems...) }
-
 // score returns a double reply with the 17 digits that Redis 7.0 prints.
 func score(f float64) resp.Value { return resp.Value{Kind: resp.Double, Str: formatScore(f)} }
 

@@ -200,7 +200,7 @@ func zmembersReply(list []zmember, withScores bool) resp.Value {
 		}
 		return resp.List(elems...)
 	}
-	return pairs(zflat(list))
+	return resp.Twos(zflat(list)...)
 }
 
 // zflat lists members, each followed by its score.

@@ -67,7 +67,7 @@ func (r *rig) changeLeaders(rnd *rand.Rand) {
 			for _, n := range r.running {
 				if n.Leads() {
 					origin++
-					id := uint64(origin)
+					id := uint64(1e6 + origin)
 					n.submit(fsm.Request{Kind: fsm.OpenOrigin, Origin: id, Node: n.name})
 					n.submit(fsm.Request{Kind: fsm.Run, Origin: id, Seq: 1, Calls: oneCall("SET", "k", "v", "PX", "1000")})
 				}

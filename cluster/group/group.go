@@ -163,7 +163,7 @@ type Group struct {
 
 	mu      sync.RWMutex // held by readers of machine, exclusively by Apply
 	machine *fsm.Machine
-	stamped time.Time   // when the entry came that moved the machine's clock last
+	stamp   stamp
 	failed  atomic.Bool // the process is about to end: nothing more is applied or answered
 
 	queue    queue
@@ -171,6 +171,7 @@ type Group struct {
 	progress progress
 	lead     atomic.Pointer[leadership] // nil unless this replica leads and may serve
 	leader   *leaderWatch
+	opening  atomic.Bool // the first entry of a term is on its way
 	// followed is set once another node was seen to lead.
 	followed atomic.Bool
 
@@ -189,25 +190,13 @@ type Group struct {
 // leadership is one term in which this replica leads.
 type leadership struct {
 	term  uint64
-	clock int64        // the cluster clock at a moment
-	start time.Time    // that moment, on the monotonic clock
-	ahead atomic.Int64 // ms by which other replicas turned out to know better
+	clock int64     // the cluster clock at a moment
+	start time.Time // that moment, on the monotonic clock
 }
 
 // now returns the cluster clock as this leader stamps it.
 func (l *leadership) now() int64 {
-	return l.clock + l.ahead.Load() + time.Since(l.start).Milliseconds()
-}
-
-// learn takes another replica's clock if that is ahead.
-func (l *leadership) learn(clock int64) {
-	for {
-		ahead := l.ahead.Load()
-		more := clock - l.now()
-		if more <= 0 || l.ahead.CompareAndSwap(ahead, ahead+more) {
-			return
-		}
-	}
+	return l.clock + time.Since(l.start).Milliseconds()
 }
 
 // Open starts the replica. It returns an error when the storage holds what it
@@ -215,7 +204,7 @@ func (l *leadership) learn(clock int64) {
 func Open(cfg Config) (*Group, error) {
 	g := &Group{
 		cfg: cfg, log: cfg.Log.With("group", cfg.Name), machine: fsm.New(cfg.Machine),
-		stamped: time.Now(), queue: newQueue(cfg.Limits.QueueBytes), leader: newLeaderWatch(),
+		stamp: stamp{came: time.Now()}, queue: newQueue(cfg.Limits.QueueBytes), leader: newLeaderWatch(),
 	}
 	g.stopped, g.stop = context.WithCancel(context.Background())
 	g.store = watch(cfg.Storage, cfg.Timing.DiskStall, g.fatal)
@@ -338,6 +327,7 @@ func (g *Group) fatal(err error) {
 func (g *Group) fail() bool {
 	first := !g.failed.Swap(true)
 	g.lead.Store(nil) // beginTerm looks at failed after it has set it
+	g.progress.end(ErrStopped)
 	return first
 }
 
@@ -357,6 +347,7 @@ func (g *Group) Drain() {
 func (g *Group) Close() error {
 	g.Drain()
 	err := g.raft.Shutdown().Error()
+	g.progress.end(ErrStopped)
 	g.trans.Close()
 	return errors.Join(err, g.store.close())
 }

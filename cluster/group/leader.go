@@ -2,7 +2,6 @@ package group
 
 import (
 	"sync"
-	"time"
 
 	"github.com/hashicorp/raft"
 	"phonond/fsm"
@@ -22,74 +21,34 @@ func (g *Group) changeLead(leads bool) {
 // applied: from then on this replica has all that was acknowledged before, and
 // knows the clock that it goes on from.
 func (g *Group) beginTerm() {
+	if g.opening.Swap(true) {
+		return // the loop asks once more
+	}
 	term := g.raft.CurrentTerm()
-	f := g.raft.ApplyLog(raft.Log{Data: g.opening(term)}, 0)
+	f := g.raft.ApplyLog(raft.Log{Data: g.firstEntry(term)}, 0)
 	g.proposals.Go(func() {
+		defer g.opening.Store(false)
 		if err := f.Error(); err != nil {
-			return // lost again, or a transfer is under way: the loop asks once more
+			return // lost again, or a transfer is under way
 		}
 		if done, ok := f.Response().(applied); !ok || done.void {
 			return
 		}
-		lead := &leadership{term: term, clock: g.clockNow(), start: time.Now()}
-		g.lead.Store(lead)
+		clock, start := g.agreeClock()
+		g.lead.Store(&leadership{term: term, clock: clock, start: start})
 		if g.failed.Load() || g.raft.State() != raft.Leader || g.raft.CurrentTerm() != term {
 			g.lead.Store(nil)
 			return
 		}
-		g.learnClock(lead)
 		g.log.Info("leading", "term", term)
 		g.queue.nudge() // to look at the deadlines
 		g.leader.changed()
 	})
 }
 
-// clockNow returns the cluster clock as this replica reckons it: the last stamp
-// that was applied here, and the time that has passed on this node since the
-// entry came. As the stamp is older than its arrival, that is never more than the
-// real time since it was made, and no deadline is cut short by it. It is behind
-// by the time that is not known of: on a replica that was started since, or got
-// the entry late.
-func (g *Group) clockNow() int64 {
-	g.mu.RLock()
-	defer g.mu.RUnlock()
-	return g.machine.Clock() + time.Since(g.stamped).Milliseconds()
-}
-
-// Pulse is what a leader asks other replicas for.
-type Pulse struct {
-	// Term is the raft term of the replica. It is read after the question arrived,
-	// and raised before a vote is given: whoever still had the leader's term then
-	// had not helped to elect another.
-	Term uint64
-	// Clock is the cluster clock, ms, as the replica reckons it.
-	Clock int64
-}
-
-// Pulse answers for this replica.
-func (g *Group) Pulse() Pulse { return Pulse{Term: g.raft.CurrentTerm(), Clock: g.clockNow()} }
-
-// learnClock asks the other replicas for their clocks: one that has run for
-// longer knows of more time than this one, which may have been started a moment
-// ago. Only when all have been is time lost.
-func (g *Group) learnClock(lead *leadership) {
-	if g.cfg.Ask == nil {
-		return
-	}
-	for _, s := range g.Servers() {
-		if string(s.ID) != g.cfg.Node {
-			g.cfg.Ask(string(s.ID), func(p Pulse, err error) {
-				if err == nil {
-					lead.learn(p.Clock)
-				}
-			})
-		}
-	}
-}
-
-// opening encodes the first entry of a term. It leaves the clock as it is: what
+// firstEntry encodes the first entry of a term. It leaves the clock as it is: what
 // the clock goes on from is known only when all before it is applied.
-func (g *Group) opening(term uint64) []byte {
+func (g *Group) firstEntry(term uint64) []byte {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
 	e := fsm.Entry{Term: term, Stamp: g.machine.Clock(), Wall: g.cfg.Wall().UnixMilli(), Epoch: g.machine.Epoch()}

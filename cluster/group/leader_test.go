@@ -23,7 +23,7 @@ import (
 // began.
 func TestReadsAreLinearizable(t *testing.T) {
 	for _, rounds := range []bool{false, true} {
-		for seed := range uint64(5) {
+		for seed := range uint64(4) {
 			t.Run(fmt.Sprintf("rounds=%v/seed=%d", rounds, seed), func(t *testing.T) {
 				bubble(t, func(r *rig) {
 					r.rounds = rounds
@@ -208,7 +208,7 @@ func TestFailedTransferOpensTheGroupAgain(t *testing.T) {
 // without its followers: every Done is called once, and the bubble sees that no
 // goroutine is left.
 func TestCloseWithRequestsInFlight(t *testing.T) {
-	for i := range 30 {
+	for i := range 12 {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			bubble(t, func(r *rig) {
 				r.rounds = i%2 == 0
@@ -239,7 +239,7 @@ func TestCloseWithRequestsInFlight(t *testing.T) {
 						}
 					})
 				}
-				time.Sleep(time.Duration(i*7) * time.Millisecond)
+				time.Sleep(time.Duration(i*17) * time.Millisecond)
 				if err := n.Close(); err != nil {
 					t.Error(err)
 				}

@@ -30,7 +30,9 @@ type applied struct {
 func (m *machine) Apply(l *raft.Log) any {
 	g := (*Group)(m)
 	done := g.apply(l)
-	g.reached(l.Index)
+	if !g.failed.Load() {
+		g.reached(l.Index)
+	}
 	return done
 }
 
@@ -46,9 +48,7 @@ func (g *Group) apply(l *raft.Log) any {
 		clock := g.machine.Clock()
 		done.void = e.Term != l.Term || e.Epoch != g.machine.Epoch()
 		done.outcomes, err = g.machine.Apply(l.Index, l.Term, e)
-		if g.machine.Clock() > clock {
-			g.stamped = g.store.storedTime(l.Index)
-		}
+		g.stampAt(l.Index, g.machine.Clock() > clock, len(e.Requests) > 0 && !done.void)
 	}
 	if err != nil {
 		if g.fail() { // tell it not under the lock, and not on raft's goroutine
@@ -95,7 +95,7 @@ func (m *machine) Restore(r io.ReadCloser) error {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.machine, g.stamped = restored, time.Now()
+	g.machine, g.stamp = restored, stamp{came: time.Now(), requests: restored.Index()}
 	g.nextDeadline.Store(restored.NextDeadline())
 	g.stats.restored.Store(time.Since(start).Microseconds())
 	return nil

@@ -32,6 +32,7 @@ func (r *rig) servePulses(n *replica, host *simnet.Host) func(node string, done 
 				if _, err := io.ReadFull(c, make([]byte, 1)); err == nil && n.opened.Load() {
 					p := n.Pulse()
 					b := binary.BigEndian.AppendUint64(nil, p.Term)
+					b = binary.BigEndian.AppendUint64(b, p.Index)
 					c.Write(binary.BigEndian.AppendUint64(b, uint64(p.Clock)))
 				}
 			}()
@@ -50,9 +51,9 @@ func (r *rig) servePulses(n *replica, host *simnet.Host) func(node string, done 
 		if _, err := c.Write([]byte{0}); err != nil {
 			return Pulse{}, err
 		}
-		b := make([]byte, 16)
+		b := make([]byte, 24)
 		_, err = io.ReadFull(c, b)
-		return Pulse{Term: binary.BigEndian.Uint64(b), Clock: int64(binary.BigEndian.Uint64(b[8:]))}, err
+		return Pulse{Term: binary.BigEndian.Uint64(b), Index: binary.BigEndian.Uint64(b[8:]), Clock: int64(binary.BigEndian.Uint64(b[16:]))}, err
 	}
 	return func(node string, done func(Pulse, error)) {
 		go func() { done(ask(node)) }()

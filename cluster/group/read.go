@@ -139,7 +139,7 @@ func (g *Group) endRound(r *round, won bool) {
 		}
 		return
 	}
-	g.whenApplied(r.index, func() { finish(nil, r.reads, nil) })
+	g.whenApplied(r.index, func(err error) { finish(nil, r.reads, err) })
 }
 
 // orphans are the reads that nobody will ask for, as the lead is lost. The lock is
@@ -157,27 +157,43 @@ func (rs *rounds) orphans(lost bool) []func(error) {
 type progress struct {
 	mu      sync.Mutex
 	index   uint64
+	ended   error // why it gets no further
 	waiting []waitIndex
 }
 
 type waitIndex struct {
 	index uint64
-	f     func()
+	f     func(error)
 }
 
-// whenApplied calls f once the entry at index has been applied here. Each entry
-// that raft hands to the state machine counts; the others of a term come before
-// its first.
-func (g *Group) whenApplied(index uint64, f func()) {
+// whenApplied calls f once the entry at index has been applied here, or with an
+// error if it will not be. Each entry that raft hands to the state machine counts;
+// the others of a term come before its first.
+func (g *Group) whenApplied(index uint64, f func(error)) {
 	p := &g.progress
 	p.mu.Lock()
-	if p.index < index {
+	err := p.ended
+	if err == nil && p.index < index {
 		p.waiting = append(p.waiting, waitIndex{index, f})
 		p.mu.Unlock()
 		return
 	}
 	p.mu.Unlock()
-	f()
+	f(err)
+}
+
+// end fails those who wait, and all who will.
+func (p *progress) end(err error) {
+	p.mu.Lock()
+	if p.ended == nil {
+		p.ended = err
+	}
+	waiting := p.waiting
+	p.waiting = nil
+	p.mu.Unlock()
+	for _, w := range waiting {
+		w.f(err)
+	}
 }
 
 // reached is called after an entry was applied.
@@ -185,7 +201,7 @@ func (g *Group) reached(index uint64) {
 	p := &g.progress
 	p.mu.Lock()
 	p.index = index
-	var ready []func()
+	var ready []func(error)
 	kept := p.waiting[:0]
 	for _, w := range p.waiting {
 		if w.index <= index {
@@ -197,6 +213,6 @@ func (g *Group) reached(index uint64) {
 	p.waiting = kept
 	p.mu.Unlock()
 	for _, f := range ready {
-		f()
+		f(nil)
 	}
 }

@@ -26,6 +26,7 @@ type rig struct {
 	servers []raft.Server
 	disks   map[string]*disk
 	running map[string]*replica
+	origins uint64
 	rounds  bool // reads ask the voters for their pulses
 	// config may change a replica's configuration before it is opened.
 	config func(*Config)
@@ -98,7 +99,8 @@ func (r *rig) tryOpen(name string) (*replica, error) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	n := &replica{rig: r, name: name, client: client{origin: uint64(len(name)) + uint64(name[len(name)-1])}}
+	r.origins++
+	n := &replica{rig: r, name: name, client: client{origin: r.origins}}
 	cfg := Config{
 		Name: "eu", Node: name, Servers: r.servers, Stream: rigStream{ln, host, name}, Storage: r.disks[name].storage(),
 		Machine: fsm.Config{Group: "eu", Seed: [2]uint64{1, 2}, Table: fsm.DataCommands()},

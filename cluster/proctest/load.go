@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,7 +22,9 @@ type LoadOptions struct {
 }
 
 // Load is clients that count. Each sends INCR for a counter of its own and for a
-// shared one in turn, one at a time, over a connection that it never replaces.
+// shared one in turn, one at a time, over a connection that it never replaces. In
+// between it reads its own counter from another node: no reply may be older than
+// what it was told before.
 type Load struct {
 	opts    LoadOptions
 	clients []*counting
@@ -37,10 +40,11 @@ type ack struct {
 
 // counting is one client.
 type counting struct {
-	addr  string
-	own   string
-	conn  *Conn
-	count atomic.Int64 // replies
+	addr   string
+	own    string
+	conn   *Conn
+	reader *Conn        // to another node, if there is one
+	count  atomic.Int64 // replies
 
 	// The rest is the client's own until it is done.
 	acked   int64 // the own counter
@@ -52,8 +56,12 @@ type counting struct {
 	failed atomic.Bool // err is set
 }
 
-// ErrMiscount is returned when a counter is not what its replies say.
-var ErrMiscount = errors.New("miscount")
+var (
+	// ErrMiscount is returned when a counter is not what its replies say.
+	ErrMiscount = errors.New("miscount")
+	// ErrStale is returned when a read does not see what was acknowledged before.
+	ErrStale = errors.New("stale read")
+)
 
 // StartLoad connects the clients and has them count until [Load.Stop].
 func StartLoad(o LoadOptions) (*Load, error) {
@@ -61,17 +69,20 @@ func StartLoad(o LoadOptions) (*Load, error) {
 	for i := range o.Clients {
 		c := &counting{addr: o.Addrs[i%len(o.Addrs)], own: fmt.Sprintf("%s:own:%d", o.Name, i)}
 		var err error
-		if c.conn, err = Dial(c.addr); err != nil {
+		if c.conn, err = Dial(c.addr); err == nil {
+			l.clients = append(l.clients, c)
+			c.reader, err = Dial(o.Addrs[(i+1)%len(o.Addrs)])
+		}
+		if err != nil {
 			for _, c := range l.clients {
-				c.conn.Close()
+				c.close()
 			}
 			return nil, err
 		}
-		l.clients = append(l.clients, c)
 	}
 	for i, c := range l.clients {
 		l.running.Go(func() {
-			defer c.conn.Close()
+			defer c.close()
 			c.err = l.count(c, i)
 			c.failed.Store(c.err != nil)
 		})
@@ -92,7 +103,10 @@ func (l *Load) count(c *counting, number int) error {
 		if v != c.acked+1 {
 			return fmt.Errorf("%w: %s went from %d to %d", ErrMiscount, c.own, c.acked, v)
 		}
-		c.acked = v
+		c.acked, c.pending = v, ""
+		if err := c.read(); err != nil {
+			return err
+		}
 		if l.opts.Shared == 0 {
 			continue
 		}
@@ -104,6 +118,29 @@ func (l *Load) count(c *counting, number int) error {
 		c.shared = append(c.shared, ack{i, v})
 	}
 	c.pending = ""
+	return nil
+}
+
+func (c *counting) close() {
+	c.conn.Close()
+	if c.reader != nil {
+		c.reader.Close()
+	}
+}
+
+// read reads the own counter.
+func (c *counting) read() error {
+	v, err := c.reader.Do("GET", c.own)
+	switch {
+	case err != nil:
+		return fmt.Errorf("a reader for the client of %s: GET %s: %w", c.addr, c.own, err)
+	case v.Kind != resp.Bulk && v.Kind != resp.Nil:
+		return fmt.Errorf("a reader for the client of %s: GET %s: %s", c.addr, c.own, v.Str)
+	case v.Str != strconv.FormatInt(c.acked, 10):
+		return fmt.Errorf("%w: %s is read as %q after %d", ErrStale, c.own, v.Str, c.acked)
+	}
+	c.times = append(c.times, time.Now())
+	c.count.Add(1)
 	return nil
 }
 

@@ -74,6 +74,7 @@ type doing struct {
 	parts   []*work // one a group
 	calls   int
 	bytes   int
+	failed  []*Error // of the parts that have no reply
 }
 
 func (d *doing) add(name string, c command.Call, at int) {
@@ -105,6 +106,9 @@ func (d *doing) flush() {
 		var replies []resp.Value
 		if errs[i] == nil {
 			replies, errs[i] = d.finish(d.ctx, w, attempts[i])
+		}
+		if e, ok := errs[i].(*Error); ok {
+			d.failed = append(d.failed, e)
 		}
 		for n, at := range w.at {
 			if errs[i] != nil {

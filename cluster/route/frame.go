@@ -22,6 +22,7 @@ const (
 	frameReply                      // status, hint, then replies
 	frameQuery                      // name, then JSON
 	framePing                       // nothing; answered by a reply
+	frameAgain                      // a write of which an earlier attempt may have been applied
 	framePulse                      // group; answered by its replica's term and clock
 )
 

@@ -27,6 +27,8 @@ const (
 // links are the connections to other nodes, one a node, made when needed.
 type links struct {
 	dial    func(ctx context.Context, node string) (net.Conn, error)
+	ctx     context.Context // of what is being dialled
+	cancel  context.CancelFunc
 	mu      sync.Mutex
 	byNode  map[string]*link
 	closed  bool
@@ -53,6 +55,7 @@ func (ls *links) close() {
 	all := ls.byNode
 	ls.byNode = nil
 	ls.mu.Unlock()
+	ls.cancel()
 	for _, l := range all {
 		l.mu.Lock()
 		tell := l.fail(l.conn, group.ErrUncertain)
@@ -134,7 +137,7 @@ func (l *link) startDial() bool {
 }
 
 func (l *link) connect() {
-	ctx, cancel := context.WithTimeout(context.Background(), linkDial)
+	ctx, cancel := context.WithTimeout(l.links.ctx, linkDial)
 	defer cancel()
 	conn, err := l.links.dial(ctx, l.node)
 	tell := func() {}

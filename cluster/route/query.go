@@ -68,7 +68,8 @@ func (r *Router) pulse(payload []byte) answer {
 }
 
 func appendPulse(b []byte, p group.Pulse) []byte {
-	return binary.AppendVarint(binary.AppendUvarint(b, p.Term), p.Clock)
+	b = binary.AppendUvarint(binary.AppendUvarint(b, p.Term), p.Index)
+	return binary.AppendVarint(b, p.Clock)
 }
 
 func decodePulse(b []byte) (p group.Pulse, err error) {
@@ -76,9 +77,13 @@ func decodePulse(b []byte) (p group.Pulse, err error) {
 	if n <= 0 {
 		return p, errFrame
 	}
-	clock, n := binary.Varint(b[n:])
+	index, m := binary.Uvarint(b[n:])
+	if m <= 0 {
+		return p, errFrame
+	}
+	clock, n := binary.Varint(b[n+m:])
 	if n <= 0 {
 		return p, errFrame
 	}
-	return group.Pulse{Term: term, Clock: clock}, nil
+	return group.Pulse{Term: term, Index: index, Clock: clock}, nil
 }

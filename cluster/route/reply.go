@@ -92,13 +92,16 @@ func decodeAnswer(b []byte) answer {
 		return answer{err: group.ErrUncertain}
 	}
 	b = b[used:]
+	// A reply takes far more memory than its bytes: the count may be a lie.
 	if n > 0 {
-		a.replies = make([]resp.Value, n)
+		a.replies = make([]resp.Value, 0, min(n, maxCalls))
 	}
-	for i := range a.replies {
-		if a.replies[i], b, err = resp.DecodeBinary(b); err != nil {
+	for range n {
+		var v resp.Value
+		if v, b, err = resp.DecodeBinary(b); err != nil {
 			return answer{err: group.ErrUncertain}
 		}
+		a.replies = append(a.replies, v)
 	}
 	a.data = b
 	return a

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"phonond/cluster/group"
+	"phonond/cluster/placement"
 	"phonond/fsm"
 	"phonond/redisproto/command"
 	"phonond/redisproto/resp"
@@ -58,7 +59,9 @@ type Router struct {
 	closed   bool
 
 	scripts atomic.Pointer[map[string]bool] // texts that all groups have loaded
-	spread  atomic.Uint64                   // chooses where to ask next
+	// scriptsAfter is when texts may be sent to all groups again, unix ms.
+	scriptsAfter atomic.Int64
+	spread       atomic.Uint64 // chooses where to ask next
 }
 
 // New returns a router. Close ends it.
@@ -67,6 +70,7 @@ func New(cfg Config) *Router {
 		cfg: cfg, origin: rand.Uint64(), outboxes: map[string]*outbox{}, leaders: map[string]string{}, conns: map[*served]struct{}{},
 	}
 	r.links.dial = cfg.Dial
+	r.links.ctx, r.links.cancel = context.WithCancel(context.Background())
 	r.links.byNode = map[string]*link{}
 	return r
 }
@@ -114,14 +118,16 @@ func (r *Router) outbox(group string) *outbox {
 	return o
 }
 
-// known reports whether all calls are of commands that may stand in a log.
-func (r *Router) known(calls []command.Call) bool {
+// known reports whether all calls are of commands that may stand in the group's log:
+// one that does not know them would stop all its replicas.
+func (r *Router) known(group string, calls []command.Call) bool {
+	table := r.cfg.Commands
+	if group == placement.System {
+		table = r.cfg.System
+	}
 	for i := range calls {
 		c := &calls[i]
-		cmd := r.cfg.Commands.Lookup(c.Args)
-		if cmd == nil && r.cfg.System != nil {
-			cmd = r.cfg.System.Lookup(c.Args)
-		}
+		cmd := table.Lookup(c.Args)
 		if cmd == nil || !cmd.ArityOK(len(c.Args)) {
 			return false
 		}
@@ -200,6 +206,7 @@ func (r *Router) finish(ctx context.Context, w *work, a attempt) ([]resp.Value, 
 		defer r.outbox(w.group).finish(w.seq)
 	}
 	pause := firstPause
+	opened := false // just now
 	for {
 		final, ok, err := r.wait(ctx, w, a)
 		if ok {
@@ -209,9 +216,11 @@ func (r *Router) finish(ctx context.Context, w *work, a attempt) ([]resp.Value, 
 		if ctx.Err() != nil || errors.Is(err, group.ErrConflict) || errors.Is(err, ErrRefused) {
 			return nil, &Error{Group: w.group, Maybe: w.maybe, Request: w.seq, Cause: err}
 		}
-		if errors.Is(err, group.ErrUnknownOrigin) {
+		if unknown := errors.Is(err, group.ErrUnknownOrigin); unknown && !opened {
+			opened = true
 			r.open(ctx, w.group, a.began)
 		} else {
+			opened = false
 			t := time.NewTimer(pause/2 + rand.N(pause/2))
 			select {
 			case <-ctx.Done():
@@ -235,6 +244,8 @@ func (r *Router) wait(ctx context.Context, w *work, a attempt) (replies []resp.V
 			switch {
 			case got.at != nil:
 				return got.at.Read(w.calls), true, nil
+			case got.err == nil && len(got.replies) != len(w.calls):
+				return nil, false, group.ErrUncertain // not an answer to this
 			case got.err == nil:
 				r.learn(w.group, a.node)
 				return got.replies, true, nil
@@ -281,8 +292,11 @@ func (r *Router) try(w *work) attempt {
 		return a
 	}
 	kind := frameWrite
-	if w.readOnly {
+	switch {
+	case w.readOnly:
 		kind = frameRead
+	case w.maybe:
+		kind = frameAgain
 	}
 	l.send(kind, func(b []byte) []byte {
 		b = appendString(b, w.group)
@@ -346,8 +360,9 @@ func (r *Router) local(g *group.Group, w *work, done func(answer)) {
 		}})
 	}
 	// A lock that is held is refused without an entry of its own: the refusal is
-	// a read, and shares its barrier with all others.
-	if _, ok := g.Refuse(w.calls); !ok {
+	// a read, and shares its barrier with all others. Not so once an attempt may
+	// have been applied: it may be this very request that holds the lock.
+	if _, ok := g.Refuse(w.calls); !ok || w.maybe {
 		propose()
 		return
 	}

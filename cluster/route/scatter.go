@@ -5,7 +5,9 @@ import (
 	"crypto/sha1"
 	"encoding/hex"
 	"math/rand/v2"
+	"slices"
 	"strconv"
+	"time"
 
 	"phonond/redisproto/command"
 	"phonond/redisproto/resp"
@@ -23,9 +25,12 @@ func (r *Router) scatter(ctx context.Context, table *Table, c command.Call) resp
 	if c.Spec.Scatter == command.SplitKeys {
 		return r.split(ctx, table, c)
 	}
-	replies := r.all(ctx, c)
+	replies, err := r.all(ctx, c)
 	if c.Spec.Name == "script|flush" {
 		r.scripts.Store(nil)
+	}
+	if err != nil {
+		return errorReply(err)
 	}
 	if c.Spec.Name == "script|exists" {
 		return everywhere(replies)
@@ -34,14 +39,31 @@ func (r *Router) scatter(ctx context.Context, table *Table, c command.Call) resp
 }
 
 // all sends the whole call to every region group, side by side.
-func (r *Router) all(ctx context.Context, c command.Call) []resp.Value {
+func (r *Router) all(ctx context.Context, c command.Call) ([]resp.Value, error) {
 	d := doing{Router: r, ctx: ctx}
 	for i, name := range r.cfg.Regions() {
 		d.parts = append(d.parts, &work{group: name, calls: []command.Call{c}, at: []int{i}})
 	}
 	d.replies = make([]resp.Value, len(d.parts))
 	d.flush()
-	return d.replies
+	return d.replies, d.whole(c)
+}
+
+// whole returns an error when some groups have not answered a call. It says that
+// nothing was applied only if that is so in all groups: what a client repeats by
+// itself must not have been done in part.
+func (d *doing) whole(c command.Call) error {
+	if len(d.failed) == 0 {
+		return nil
+	}
+	e := *d.failed[0]
+	for _, f := range d.failed {
+		if f.Maybe {
+			e = *f
+		}
+	}
+	e.Maybe = e.Maybe || c.Spec.Has(command.Write) && len(d.failed) < len(d.replies)
+	return &e
 }
 
 // join makes one reply of the groups': the first error, else the sum of
@@ -76,7 +98,7 @@ func everywhere(replies []resp.Value) resp.Value {
 			return v
 		}
 		for i, e := range v.Elems {
-			if e.Int == 0 {
+			if i < len(total.Elems) && e.Int == 0 {
 				total.Elems[i] = e
 			}
 		}
@@ -105,15 +127,20 @@ func (r *Router) split(ctx context.Context, table *Table, c command.Call) resp.V
 		w.calls[0].Args = append(w.calls[0].Args, c.Args[i:i+step]...)
 		keys[w.at[0]] = append(keys[w.at[0]], (i-c.Spec.FirstKey)/step)
 	}
-	parts := len(d.parts)
-	d.replies = make([]resp.Value, parts)
+	d.replies = make([]resp.Value, len(d.parts))
 	d.flush()
+	if err := d.whole(c); err != nil {
+		return errorReply(err)
+	}
 	total := join(d.replies)
 	if total.Kind != resp.Array {
 		return total
 	}
 	inOrder := make([]resp.Value, len(total.Elems))
 	for p, v := range d.replies {
+		if len(v.Elems) != len(keys[p]) {
+			return resp.ErrInternal
+		}
 		for n, e := range v.Elems {
 			inOrder[keys[p][n]] = e
 		}
@@ -158,7 +185,10 @@ func (r *Router) scan(ctx context.Context, c command.Call) resp.Value {
 
 // randomKey asks every group and takes one of the answers.
 func (r *Router) randomKey(ctx context.Context, c command.Call) resp.Value {
-	replies := r.all(ctx, c)
+	replies, err := r.all(ctx, c)
+	if err != nil {
+		return errorReply(err)
+	}
 	var found []resp.Value
 	for _, v := range replies {
 		if v.IsError() {
@@ -176,28 +206,43 @@ func (r *Router) randomKey(ctx context.Context, c command.Call) resp.Value {
 
 func isEval(c *command.Call) bool { return c.Spec.Name == "eval" || c.Spec.Name == "eval_ro" }
 
+// The bounds of what is remembered and waited for so that every group knows a
+// script.
+const (
+	maxScripts = 1024
+	// scriptWait is how long a script waits to be known everywhere, and scriptPause
+	// for how long that is not tried again if a group cannot be reached: the group
+	// that is to run it may be well.
+	scriptWait  = time.Second
+	scriptPause = 10 * time.Second
+)
+
 // loadScript makes a script that is about to be run known to every group, as
 // EVAL makes it known to the one server that Redis is: a later EVALSHA may have
 // a key of another group.
 func (r *Router) loadScript(ctx context.Context, c *command.Call) {
-	regions := r.cfg.Regions()
 	load := r.cfg.Commands.Lookup([][]byte{[]byte("script"), []byte("load")})
-	if len(regions) == 1 || len(c.Args) < 2 || load == nil {
+	if len(r.cfg.Regions()) == 1 || len(c.Args) < 2 || load == nil {
 		return
 	}
 	sum := sha1.Sum(c.Args[1])
 	sha := hex.EncodeToString(sum[:])
 	known := r.scripts.Load()
-	if known != nil && (*known)[sha] {
+	if known != nil && (*known)[sha] || time.Now().UnixMilli() < r.scriptsAfter.Load() {
 		return
 	}
-	for _, v := range r.all(ctx, command.Call{Spec: &load.Spec, Args: [][]byte{[]byte("SCRIPT"), []byte("LOAD"), c.Args[1]}}) {
-		if v.IsError() {
-			return // EVAL itself says what is wrong
-		}
+	ctx, cancel := context.WithTimeout(ctx, scriptWait)
+	defer cancel()
+	replies, err := r.all(ctx, command.Call{Spec: &load.Spec, Args: [][]byte{[]byte("SCRIPT"), []byte("LOAD"), c.Args[1]}})
+	if err != nil {
+		r.scriptsAfter.Store(time.Now().Add(scriptPause).UnixMilli())
+		return
+	}
+	if slices.ContainsFunc(replies, resp.Value.IsError) {
+		return // EVAL itself says what is wrong
 	}
 	next := map[string]bool{sha: true}
-	if known != nil {
+	if known != nil && len(*known) < maxScripts {
 		for k := range *known {
 			next[k] = true
 		}

@@ -79,7 +79,7 @@ func (s *served) handle(f frame) bool {
 		done(answer{})
 	case framePulse:
 		done(s.router.pulse(f.payload))
-	case frameWrite, frameRead:
+	case frameWrite, frameRead, frameAgain:
 		s.router.forwarded(f, done)
 	case frameQuery:
 		s.queries <- struct{}{}
@@ -157,7 +157,7 @@ func (r *Router) forwarded(f frame, done func(answer)) {
 		done(answer{err: group.ErrNotLeader, hint: g.Leader()})
 		return
 	}
-	w := work{group: name}
+	w := work{group: name, maybe: f.kind == frameAgain}
 	if f.kind == frameRead {
 		w.calls, body, err = fsm.DecodeCalls(body)
 		w.readOnly = true
@@ -167,7 +167,7 @@ func (r *Router) forwarded(f frame, done func(answer)) {
 		req, body, err = fsm.DecodeRequest(body)
 		w.calls, w.request = req.Calls, request
 	}
-	if err != nil || len(body) > 0 || !r.known(w.calls) {
+	if err != nil || len(body) > 0 || !r.known(name, w.calls) {
 		done(answer{err: ErrRefused})
 		return
 	}

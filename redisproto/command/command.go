@@ -4,8 +4,6 @@
 // COMMAND, access rules and the documentation are read from it. It is a leaf.
 package command
 
-import "strings"
-
 // Flags are the properties of a command, named as in COMMAND INFO.
 type Flags uint32
 
@@ -45,7 +43,7 @@ type Spec struct {
 	LastKey  int // position of the last key; -1 is the last argument
 	KeyStep  int // distance between keys
 	// NumKeys is the position of the argument that counts the keys which follow
-	// it, as in EVAL, or 0.
+	// it, as in EVAL, or 0. A FirstKey before it is a key as well.
 	NumKeys     int
 	Scatter     Scatter
 	Group       string // "string", "generic", "connection", ... as in COMMAND DOCS
@@ -79,6 +77,9 @@ func (s *Spec) Keys(dst [][]byte, args [][]byte) (keys [][]byte, ok bool) {
 		if !ok || n > len(args)-s.NumKeys-1 {
 			return dst, false
 		}
+		if s.FirstKey > 0 && s.FirstKey < s.NumKeys { // where the result goes, as in ZUNIONSTORE
+			dst = append(dst, args[s.FirstKey])
+		}
 		return append(dst, args[s.NumKeys+1:s.NumKeys+1+n]...), true
 	}
 	if s.FirstKey == 0 {
@@ -109,78 +110,10 @@ func smallInt(b []byte) (int, bool) {
 	return n, true
 }
 
-// Sub returns the subcommand of s with the given name in any letter case, or
-// nil.
-func (s *Spec) Sub(name []byte) *Spec {
-	for _, sub := range s.Subcommands {
-		_, after, _ := strings.Cut(sub.Name, "|")
-		if equalFold(after, name) {
-			return sub
-		}
-	}
-	return nil
-}
-
 // Call is one command as a client sent it: parsed, found in the table, with the
 // database that the connection had selected.
 type Call struct {
 	Spec *Spec
 	DB   int
 	Args [][]byte // Args[0] is the name as it was sent
-}
-
-// Table finds specs by name. It is immutable once made.
-type Table struct {
-	specs  []*Spec
-	byName map[string]*Spec
-}
-
-// NewTable joins lists of specs. A name that occurs twice is a defect of the
-// program and panics.
-func NewTable(lists ...[]*Spec) *Table {
-	t := &Table{byName: map[string]*Spec{}}
-	for _, list := range lists {
-		for _, s := range list {
-			if _, ok := t.byName[s.Name]; ok {
-				panic("command: " + s.Name + " is declared twice")
-			}
-			t.byName[s.Name] = s
-			t.specs = append(t.specs, s)
-		}
-	}
-	return t
-}
-
-// All returns every spec, in the order in which they were declared.
-func (t *Table) All() []*Spec { return t.specs }
-
-// Lookup returns the spec with the given name in any letter case, or nil. It
-// does not allocate.
-func (t *Table) Lookup(name []byte) *Spec {
-	var buf [32]byte
-	if len(name) > len(buf) {
-		return nil
-	}
-	for i, c := range name {
-		if c >= 'A' && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		buf[i] = c
-	}
-	return t.byName[string(buf[:len(name)])]
-}
-
-func equalFold(s string, b []byte) bool {
-	if len(s) != len(b) {
-		return false
-	}
-	for i, c := range b {
-		if c >= 'A' && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		if s[i] != c {
-			return false
-		}
-	}
-	return true
 }

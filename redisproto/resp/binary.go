@@ -24,7 +24,7 @@ func (v Value) AppendBinary(b []byte) []byte {
 	case Simple, Error, Bulk, Double, BigNumber, Verbatim:
 		b = binary.AppendUvarint(b, uint64(len(v.Str)))
 		b = append(b, v.Str...)
-	case Array, Map, Set, Push:
+	case Array, Map, Set, Push, Tuples:
 		b = binary.AppendUvarint(b, uint64(len(v.Elems)))
 		for _, e := range v.Elems {
 			b = e.AppendBinary(b)
@@ -62,7 +62,7 @@ func decode(b []byte, depth int) (Value, []byte, error) {
 		b = b[used:]
 		v.Str = string(b[:n])
 		return v, b[n:], nil
-	case Array, Map, Set, Push:
+	case Array, Map, Set, Push, Tuples:
 		n, used := binary.Uvarint(b)
 		if used <= 0 || n > uint64(len(b)-used) {
 			return Value{}, nil, ErrBadValue

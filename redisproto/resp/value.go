@@ -28,6 +28,7 @@ const (
 	BigNumber      // Str is the decimal number
 	Verbatim       // Str is the text; its format is always "txt"
 	Push           // >2 ..., RESP3 only
+	Tuples         // Elems is a, b, a, b, ...: flat in RESP2, a list of pairs in RESP3
 )
 
 // Value is one reply. It is immutable once made: replicas keep replies to
@@ -87,9 +88,9 @@ func Strs(ss ...string) Value {
 // a flat array.
 func Pairs(elems ...Value) Value { return Value{Kind: Map, Elems: elems} }
 
-// Num returns a double reply, written as Redis writes one: the shortest text
-// that reads back as the same number.
-func Num(f float64) Value { return Value{Kind: Double, Str: FormatFloat(f)} }
+// Twos returns elements that come in twos, such as members with their scores.
+// RESP2 clients see a flat array.
+func Twos(elems ...Value) Value { return Value{Kind: Tuples, Elems: elems} }
 
 // IsError reports whether v is an error reply.
 func (v Value) IsError() bool { return v.Kind == Error }
@@ -129,6 +130,15 @@ func (v Value) Append(b []byte, proto int) []byte {
 			}
 		}
 		return appendElems(appendInt(b, lead, int64(len(v.Elems))), v.Elems, proto)
+	case Tuples:
+		if proto < 3 {
+			return appendElems(appendInt(b, '*', int64(len(v.Elems))), v.Elems, proto)
+		}
+		b = appendInt(b, '*', int64(len(v.Elems)/2))
+		for i := 0; i+1 < len(v.Elems); i += 2 {
+			b = appendElems(append(b, "*2\r\n"...), v.Elems[i:i+2], proto)
+		}
+		return b
 	case Double:
 		if proto >= 3 {
 			return appendLine(b, ',', v.Str)

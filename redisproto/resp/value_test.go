@@ -1,0 +1,106 @@
+package resp
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// every is one value of every kind, with its bytes in both protocols.
+var every = []struct {
+	v            Value
+	resp2, resp3 string
+}{
+	{OK, "+OK\r\n", "+OK\r\n"},
+	{ErrSyntax, "-ERR syntax error\r\n", "-ERR syntax error\r\n"},
+	{Int64(-7), ":-7\r\n", ":-7\r\n"},
+	{Flag(true), ":1\r\n", ":1\r\n"},
+	{Str("a\r\n"), "$3\r\na\r\n\r\n", "$3\r\na\r\n\r\n"},
+	{Null, "$-1\r\n", "_\r\n"},
+	{NullArray, "*-1\r\n", "_\r\n"},
+	{EmptyArray, "*0\r\n", "*0\r\n"},
+	{Strs("a", ""), "*2\r\n$1\r\na\r\n$0\r\n\r\n", "*2\r\n$1\r\na\r\n$0\r\n\r\n"},
+	{Pairs(Str("k"), Int(1)), "*2\r\n$1\r\nk\r\n:1\r\n", "%1\r\n$1\r\nk\r\n:1\r\n"},
+	{Value{Kind: Set, Elems: []Value{Str("m")}}, "*1\r\n$1\r\nm\r\n", "~1\r\n$1\r\nm\r\n"},
+	{Value{Kind: Push, Elems: []Value{Str("m")}}, "*1\r\n$1\r\nm\r\n", ">1\r\n$1\r\nm\r\n"},
+	{Value{Kind: Double, Str: "1.5"}, "$3\r\n1.5\r\n", ",1.5\r\n"},
+	{Value{Kind: Bool, Int: 1}, ":1\r\n", "#t\r\n"},
+	{Value{Kind: Bool}, ":0\r\n", "#f\r\n"},
+	{Value{Kind: BigNumber, Str: "99"}, "$2\r\n99\r\n", "(99\r\n"},
+	{Value{Kind: Verbatim, Str: "hi"}, "$2\r\nhi\r\n", "=6\r\ntxt:hi\r\n"},
+	{Twos(Str("m"), Int(1)), "*2\r\n$1\r\nm\r\n:1\r\n", "*1\r\n*2\r\n$1\r\nm\r\n:1\r\n"},
+}
+
+func TestBytesInBothProtocols(t *testing.T) {
+	for _, tt := range every {
+		if got := string(tt.v.Append(nil, 2)); got != tt.resp2 {
+			t.Errorf("%+v in RESP2: %q", tt.v, got)
+		}
+		if got := string(tt.v.Append(nil, 3)); got != tt.resp3 {
+			t.Errorf("%+v in RESP3: %q", tt.v, got)
+		}
+	}
+}
+
+func TestBinaryKeepsEveryKind(t *testing.T) {
+	var all []byte
+	for _, tt := range every {
+		all = tt.v.AppendBinary(all)
+	}
+	rest := all
+	for _, tt := range every {
+		v, after, err := DecodeBinary(rest)
+		if err != nil || !reflect.DeepEqual(v, tt.v) {
+			t.Fatalf("%+v came back as %+v, %v", tt.v, v, err)
+		}
+		rest = after
+	}
+	if len(rest) > 0 {
+		t.Errorf("%d bytes are left", len(rest))
+	}
+}
+
+func TestReadReadsWhatAppendWrote(t *testing.T) {
+	for _, tt := range every {
+		for _, wire := range []string{tt.resp2, tt.resp3} {
+			v, err := Read(bufio.NewReader(strings.NewReader(wire)))
+			if err != nil {
+				t.Errorf("%q: %v", wire, err)
+				continue
+			}
+			if got := string(v.Append(nil, 3)); wire == tt.resp3 && got != wire {
+				t.Errorf("%q was read as %q", wire, got)
+			}
+		}
+	}
+	for _, bad := range []string{"x\r\n", "$5\r\nab\r\n", "*-2\r\n", ":1x\r\n", "+no end", "$99999999999\r\n", "=2\r\nab\r\n"} {
+		if v, err := Read(bufio.NewReader(strings.NewReader(bad))); err == nil {
+			t.Errorf("%q was read as %+v", bad, v)
+		}
+	}
+}
+
+// FuzzDecodeBinary: whatever the bytes, there is a value that is written back to
+// the same bytes, or an error.
+func FuzzDecodeBinary(f *testing.F) {
+	for _, tt := range every {
+		f.Add(tt.v.AppendBinary(nil))
+	}
+	f.Add([]byte{byte(Array), 0xff, 0xff, 0xff, 0xff, 0x0f})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		v, rest, err := DecodeBinary(b)
+		if err != nil {
+			if !errors.Is(err, ErrBadValue) {
+				t.Errorf("error of another kind: %v", err)
+			}
+			return
+		}
+		again, after, err := DecodeBinary(v.AppendBinary(nil))
+		if err != nil || len(after) > 0 || !bytes.Equal(again.Append(nil, 3), v.Append(nil, 3)) || len(rest) > len(b) {
+			t.Errorf("%+v came back as %+v, %v", v, again, err)
+		}
+	})
+}
