@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	// inFlight is how many entries may be on their way at once. Two keep the disk
-	// of the leader and those of its followers busy at the same time; more only
-	// make entries smaller.
+	// inFlight is how many entries may be on their way at once, if enough waits
+	// (see overlapBytes). Two keep the disk of the leader and those of its followers
+	// busy at the same time; more only make entries smaller.
 	inFlight = 2
 	// tickGap is the least time between two entries that do nothing but expire
 	// keys.
@@ -109,10 +109,12 @@ func (p *proposer) send(due bool) bool {
 		p.ticked = time.Now()
 	}
 	p.sent = time.Now()
+	p.queue.took()
 	f := p.raft.ApplyLog(raft.Log{Data: p.entry(lead, calls)}, 0)
 	p.proposals.Go(func() {
 		p.await(f, lead, calls, reads)
 		<-p.slots
+		p.queue.landed()
 	})
 	return true
 }

@@ -7,6 +7,10 @@ import "sync"
 const (
 	maxEntryBytes    = 256 << 10
 	maxEntryRequests = 4096
+	// overlapBytes is how much has to wait for an entry to be sent while another is
+	// on its way. Less than that is better sent together with what comes meanwhile:
+	// an entry costs every replica as much as some fifty small requests do.
+	overlapBytes = 16 << 10
 )
 
 // queue holds what waits to be proposed: requests, and reads that need an entry
@@ -17,8 +21,9 @@ type queue struct {
 	reads  []func(error)
 	bytes  int64
 	limit  int64
+	flying int // entries on their way
 	closed error
-	// wake has a token while there is something in the queue.
+	// wake has a token while there is something to be proposed.
 	wake chan struct{}
 }
 
@@ -37,7 +42,7 @@ func (q *queue) addCall(c *Call) error {
 	}
 	q.bytes += n
 	q.calls = append(q.calls, c)
-	q.signal()
+	q.signalIfRipe()
 	return nil
 }
 
@@ -48,8 +53,32 @@ func (q *queue) addRead(done func(error)) error {
 		return q.closed
 	}
 	q.reads = append(q.reads, done)
-	q.signal()
+	q.signalIfRipe()
 	return nil
+}
+
+// signalIfRipe wakes the proposer if what waits is worth an entry now. The lock is
+// held.
+func (q *queue) signalIfRipe() {
+	if q.flying == 0 || q.bytes >= overlapBytes {
+		q.signal()
+	}
+}
+
+// took and landed count the entries on their way.
+func (q *queue) took() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.flying++
+}
+
+func (q *queue) landed() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.flying--
+	if len(q.calls)+len(q.reads) > 0 {
+		q.signalIfRipe()
+	}
 }
 
 // signal leaves a token in wake. The lock is held.

@@ -40,6 +40,13 @@ func startRegions(t *testing.T, regions []proctest.Region, flags ...string) *pro
 		if err := c.Close(); err != nil {
 			t.Error(err)
 		}
+		for _, n := range c.Nodes() {
+			for _, bad := range []string{"DATA RACE", "goroutine "} { // the latter is in every stack
+				if _, after, found := strings.Cut(n.Log(), bad); found {
+					t.Errorf("node %s: %s%.4000s", n.ID, bad, after)
+				}
+			}
+		}
 		if t.Failed() {
 			t.Log(c.Logs())
 		}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -99,9 +98,6 @@ func TestHostileInput(t *testing.T) {
 	for _, n := range c.Nodes() {
 		if !n.Running() {
 			t.Errorf("node %s has ended", n.ID)
-		}
-		if log := n.Log(); strings.Contains(log, "panic") {
-			t.Errorf("node %s: %s", n.ID, log[strings.Index(log, "panic"):])
 		}
 	}
 	if blows.Load() == 0 {

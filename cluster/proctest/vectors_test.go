@@ -31,7 +31,7 @@ func TestRecordedConversations(t *testing.T) {
 		mover := startMover(c)
 		deadline := time.Now().Add(patience + time.Duration(2*want)*moveEvery)
 		replays, replies := 0, 0
-		for ; mover.least() < want && time.Now().Before(deadline); replays++ {
+		for ; (mover.least() < want || replays < len(paths)) && time.Now().Before(deadline); replays++ {
 			replies += replay(t, node, paths[replays%len(paths)])
 		}
 		moves := mover.stop()

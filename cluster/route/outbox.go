@@ -32,7 +32,7 @@ func newOutbox() *outbox {
 func (o *outbox) begin(ctx context.Context) (seq uint64, err error) {
 	for {
 		o.mu.Lock()
-		if o.next-o.acked < maxOutstanding || o.next < o.acked {
+		if o.next+1-o.acked < maxOutstanding {
 			o.next++
 			seq = o.next
 			o.mu.Unlock()
@@ -56,7 +56,7 @@ func (o *outbox) finish(seq uint64) {
 		o.done[seq] = struct{}{}
 		return
 	}
-	full := o.next-o.acked >= maxOutstanding
+	full := o.next+1-o.acked >= maxOutstanding
 	o.acked++
 	for {
 		if _, ok := o.done[o.acked]; !ok {

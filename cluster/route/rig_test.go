@@ -144,6 +144,8 @@ func (r *rig) close() {
 	for _, n := range r.nodes {
 		n.Close()
 		n.ln.Close()
+	}
+	for _, n := range r.nodes {
 		n.served.Wait()
 		for _, g := range n.groups {
 			if err := g.Close(); err != nil {

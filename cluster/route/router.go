@@ -230,6 +230,9 @@ func (r *Router) finish(ctx context.Context, w *work, a attempt) ([]resp.Value, 
 			t.Stop()
 			pause = min(pause*2, maxPause)
 		}
+		if ctx.Err() != nil { // no further attempt, whose outcome nobody would know
+			return nil, &Error{Group: w.group, Maybe: w.maybe, Request: w.seq, Cause: err}
+		}
 		a = r.try(w)
 	}
 }
