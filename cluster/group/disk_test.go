@@ -67,6 +67,13 @@ func (d *disk) stall() {
 	d.hang = make(chan struct{})
 }
 
+// onRead replaces the reading of entries until repair; nil does not.
+func (d *disk) onRead(read func(uint64, *raft.Log) error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.read = read
+}
+
 func (d *disk) repair() {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -242,11 +242,7 @@ func (g *Group) openRaft() (err error) {
 	})
 	stores := g.store
 	if err = g.bootstrap(conf); err == nil {
-		cache, cacheErr := raft.NewLogCache(512, stores)
-		if cacheErr != nil {
-			return cacheErr
-		}
-		g.raft, err = raft.NewRaft(conf, (*machine)(g), cache, stores, stores.snapshots, transport{g.trans})
+		g.raft, err = raft.NewRaft(conf, (*machine)(g), &tail{LogStore: stores}, stores, stores.snapshots, transport{g.trans})
 	}
 	if err != nil {
 		if unread := stores.unread; unread != nil {

@@ -227,7 +227,7 @@ func TestCloseWithRequestsInFlight(t *testing.T) {
 				var wg sync.WaitGroup
 				for j := range 8 {
 					wg.Go(func() {
-						for n := r.running[n.name]; ; {
+						for {
 							asked.Add(2)
 							n.Propose(&Call{Request: incr, Done: func([]resp.Value, error) { answered.Add(1) }})
 							n.Barrier(j%2 == 0, func(error) { answered.Add(1) })

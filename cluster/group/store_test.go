@@ -234,13 +234,13 @@ func TestDamagedEntryEndsTheReplica(t *testing.T) {
 				r.crash("v")
 				d := r.disks["v"]
 				n = r.open("v")
-				d.read = func(index uint64, l *raft.Log) error {
+				d.onRead(func(index uint64, l *raft.Log) error {
 					if err := d.InmemStore.GetLog(index, l); err != nil || index != at {
 						return err
 					}
 					l.Data = append([]byte{}, l.Data...)
 					return tc.spoil(l)
-				}
+				})
 				wantFailure(t, n, tc.cause, tc.text)
 				if text := n.failures()[0].Error(); !strings.Contains(text, "disk of the test") || !strings.Contains(text, fmt.Sprint(at)) {
 					t.Errorf("%q does not say which entry of which file", text)
@@ -270,7 +270,7 @@ func TestUnreadableEntryIsFatal(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			d := newDisk()
 			d.StoreLog(&raft.Log{Index: 7})
-			d.read = tc.read
+			d.onRead(tc.read)
 			fatal := ""
 			w := watch(d.storage(), time.Second, func(err error) { fatal += err.Error() })
 			err := w.GetLog(7, new(raft.Log))
@@ -295,7 +295,7 @@ func TestUnreadableLogAtTheStart(t *testing.T) {
 				r.open("v")
 				r.leader().must("SET", "k", "v")
 				r.crash("v")
-				r.disks["v"].read = read
+				r.disks["v"].onRead(read)
 				_, err := r.tryOpen("v")
 				if err == nil || !strings.Contains(err.Error(), "disk of the test") || !strings.Contains(err.Error(), "last log at index") {
 					t.Errorf("Open says %v", err)

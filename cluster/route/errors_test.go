@@ -3,6 +3,7 @@ package route
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -62,17 +63,16 @@ func TestWhatClientsAreTold(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			bubble(t, func(r *rig) {
-				attempts := 0
+				var attempts atomic.Int32
 				if tc.answer != nil {
 					r.peer("e", func(f frame) ([]byte, bool) {
-						attempts++
-						return tc.answer(attempts - 1)
+						return tc.answer(int(attempts.Add(1)) - 1)
 					})
 				}
 				r.start("x")
 				key := r.keyIn("east", 0)
 				for _, step := range []struct{ command, want string }{{"INCR", tc.write}, {"GET", tc.read}} {
-					attempts = 0
+					attempts.Store(0)
 					began := time.Now()
 					v := r.nodes["x"].do(step.command, key)
 					took := time.Since(began)
@@ -83,8 +83,8 @@ func TestWhatClientsAreTold(t *testing.T) {
 						t.Errorf("%s answers %+v, not %s", step.command, v, step.want)
 					case took > 10*time.Second+100*time.Millisecond:
 						t.Errorf("%s took %v", step.command, took)
-					case attempts > 500:
-						t.Errorf("%s made %d attempts", step.command, attempts)
+					case attempts.Load() > 500:
+						t.Errorf("%s made %d attempts", step.command, attempts.Load())
 					}
 				}
 			})
@@ -127,6 +127,27 @@ func TestScatteredWriteThatIsHalfDone(t *testing.T) {
 			if v := r.nodes["x"].do(tc.args...); !strings.HasPrefix(v.Str, tc.want+" ") {
 				t.Errorf("%v: %+v, not %s", tc.args, v, tc.want)
 			}
+		}
+	})
+}
+
+// TestFullWindowIsNotApplied: a request that never left this node.
+func TestFullWindowIsNotApplied(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.start("e", "x")
+		x := r.nodes["x"]
+		box := x.outbox("east")
+		for range maxOutstanding {
+			if _, err := box.begin(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		began := time.Now()
+		if v := x.do("INCR", r.keyIn("east", 0)); !strings.HasPrefix(v.Str, "TRYAGAIN ") || time.Since(began) != 10*time.Second {
+			t.Errorf("%+v after %v", v, time.Since(began))
+		}
+		if v := x.do("GET", r.keyIn("east", 0)); v.Kind != resp.Nil {
+			t.Errorf("a read, which takes no number: %+v", v)
 		}
 	})
 }

@@ -77,7 +77,6 @@ func run(o options) error {
 		return err
 	}
 	loaded := time.Since(began)
-	full := measureMemory()
 
 	stop, err := startProfile(o.profile)
 	if err != nil {
@@ -88,6 +87,7 @@ func run(o options) error {
 	if err != nil {
 		return err
 	}
+	full := measureMemory() // the newest log entries, which are kept in memory, are small again
 	over := make(chan time.Time)
 	var snapshotErr error
 	began = time.Now()

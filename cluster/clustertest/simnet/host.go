@@ -144,10 +144,12 @@ func (h *Host) try(ctx context.Context, name string, port int) (net.Conn, <-chan
 	if !open {
 		return nil, changed, nil
 	}
-	select {
-	case <-time.After(rtt):
-	case <-ctx.Done():
-		return nil, nil, context.Cause(ctx)
+	if rtt > 0 {
+		select {
+		case <-time.After(rtt):
+		case <-ctx.Done():
+			return nil, nil, context.Cause(ctx)
+		}
 	}
 
 	n.mu.Lock()

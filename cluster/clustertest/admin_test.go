@@ -1,0 +1,253 @@
+package clustertest
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"phonond/client"
+)
+
+// admin connects the client package to a node.
+func (c *Cluster) admin(to string, protocol int) (client.Admin, func()) {
+	c.t.Helper()
+	cl, err := client.New(client.Config{
+		Addrs: []string{addr(to, respPort)}, Password: password, Protocol: protocol,
+		Dial: func(ctx context.Context, _, addr string) (net.Conn, error) {
+			return c.Net.Host("client", "").Dial(ctx, addr)
+		},
+	})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return cl.Admin(), func() { cl.Redis().Close() }
+}
+
+// TestAdminViews reads what operators ask for with the client package, from every
+// node and in both protocols: every field must have been understood.
+func TestAdminViews(t *testing.T) {
+	bubble(t, func(t *testing.T, c *Cluster) {
+		c.CheckDigests() // every replica has applied something
+		for i, to := range c.Names() {
+			admin, done := c.admin(to, 2+i%2)
+			ctx := context.Background()
+			members, err := admin.Members(ctx)
+			if err != nil || len(members) != 4 {
+				t.Fatalf("members: %+v, %v", members, err)
+			}
+			for j, m := range members {
+				name := c.Names()[j]
+				if m.ID != name || m.Region != name[:4] || m.Self != (name == to) || m.Status != "alive" || m.Incarnation != 1 ||
+					m.ClusterAddr != addr(name, clusterPort) || m.RespAddr != addr(name, respPort) || !strings.HasSuffix(m.GossipAddr, fmt.Sprint(":", gossipPort)) || m.Version != "test" {
+					t.Errorf("at %s: member %+v", to, m)
+				}
+			}
+			regions, err := admin.Regions(ctx)
+			if err != nil || len(regions) != 2 {
+				t.Fatalf("regions: %+v, %v", regions, err)
+			}
+			for j, want := range []struct{ name, slots string }{{"east", "0-8191"}, {"west", "8192-16383"}} {
+				if r := regions[j]; r.Name != want.name || r.Slots != want.slots || r.Goal != "node" || r.Epoch != 1 || r.Nodes != 2 || r.Leader != c.Leader(want.name) {
+					t.Errorf("at %s: region %+v", to, r)
+				}
+			}
+			c.checkGroups(t, admin)
+			status, err := admin.Status(ctx)
+			if err != nil || status.Node != to || status.Region != to[:4] || status.Goal != "node" || status.Regions != 2 || status.Nodes != 4 ||
+				status.Groups != 3 || !status.Healthy || len(status.ClusterID) != 32 || status.Version != "test" {
+				t.Errorf("at %s: status %+v, %v", to, status, err)
+			}
+			done()
+		}
+	}, twoByTwo...)
+}
+
+func (c *Cluster) checkGroups(t *testing.T, admin client.Admin) {
+	t.Helper()
+	groups, err := admin.Groups(context.Background())
+	if err != nil || len(groups) != 3 {
+		t.Fatalf("groups: %+v, %v", groups, err)
+	}
+	for _, g := range groups {
+		if g.Leader != c.Leader(g.Group) || g.LeaderRegion != g.Leader[:4] || g.Term == 0 || g.Epoch != 1 || g.HomeRegion == "" || len(g.Replicas) < 3 {
+			t.Errorf("group %+v", g)
+		}
+		voters := 0
+		for _, r := range g.Replicas {
+			if r.Suffrage == "voter" {
+				voters++
+			}
+			want := "follower"
+			if r.Node == g.Leader {
+				want = "leader"
+			}
+			if r.State != want || r.Region != r.Node[:4] || r.LastLog == 0 || r.Lag < 0 || r.Lag > 10 || r.LastContact < 0 || r.LastContact > 1000 {
+				t.Errorf("group %s: replica %+v", g.Group, r)
+			}
+		}
+		if voters < 3 {
+			t.Errorf("group %s has %d voters", g.Group, voters)
+		}
+	}
+	for _, name := range []string{"", "east"} {
+		digests, err := admin.Digest(context.Background(), name)
+		if err != nil || len(digests) == 0 {
+			t.Errorf("digest %q: %+v, %v", name, digests, err)
+		}
+		for _, d := range digests {
+			if name != "" && d.Group != name || len(d.Digest) != 16 || d.Index == 0 || d.Node == "" {
+				t.Errorf("digest %+v", d)
+			}
+		}
+	}
+	if _, err := admin.Digest(context.Background(), "nosuch"); err == nil || !strings.Contains(err.Error(), "only system, east, west") {
+		t.Errorf("digest of no group: %v", err)
+	}
+}
+
+// TestAdminSeesWhatIsWrong: a node that is down, and a lead away from home.
+func TestAdminSeesWhatIsWrong(t *testing.T) {
+	bubble(t, func(t *testing.T, c *Cluster) {
+		admin, done := c.admin("west-1", 3)
+		defer done()
+		ctx := context.Background()
+		if err := admin.TransferLeader(ctx, "west", "west-2"); err != nil {
+			t.Error(err)
+		}
+		c.Wait("west-2 leads west", func() bool { return c.Leader("west") == "west-2" })
+		for args, want := range map[[2]string]string{
+			{"nosuch", ""}: "no group", {"west", "nobody"}: "not handed over", {"west", "east-9"}: "not handed over",
+		} {
+			if err := admin.TransferLeader(ctx, args[0], args[1]); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("transfer of %s to %q: %v", args[0], args[1], err)
+			}
+		}
+		c.Crash("east-1")
+		c.Wait("leaders", func() bool { return c.Leader("east") != "" && c.Leader("system") != "" })
+		c.Wait("gossip to find out", func() bool {
+			members, err := admin.Members(ctx)
+			i := slices.IndexFunc(members, func(m client.Member) bool { return m.ID == "east-1" })
+			return err == nil && members[i].Status == "dead"
+		})
+		groups, err := admin.Groups(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		down := 0
+		for _, g := range groups {
+			for _, r := range g.Replicas {
+				if r.Node == "east-1" {
+					down++
+					if r.State != "unreachable" || r.Lag != -1 || r.LastContact != -1 {
+						t.Errorf("replica %+v of a node that is down", r)
+					}
+				}
+			}
+		}
+		if down == 0 {
+			t.Error("no group has a replica on east-1")
+		}
+		status, err := admin.Status(ctx)
+		if all := strings.Join(status.Warnings, "\n"); err != nil || !status.Healthy || !strings.Contains(all, "node east-1 does not answer") {
+			t.Errorf("status: %+v, %v", status, err)
+		}
+	}, twoByTwo...)
+}
+
+// TestInfoIsWhatToolsRead parses INFO as they do: sections, then name:value.
+func TestInfoIsWhatToolsRead(t *testing.T) {
+	bubble(t, func(t *testing.T, c *Cluster) {
+		cl := c.Client("east-1")
+		defer cl.Close()
+		cl.Do("SET", "a", "1")
+		cl.Do("SELECT", "3")
+		cl.Do("MSET", "b", "1", "c", "2")
+		parse := func(args ...string) map[string]map[string]string {
+			all, section := map[string]map[string]string{}, ""
+			text := cl.Do(append([]string{"INFO"}, args...)...).Str
+			for line := range strings.SplitSeq(text, "\r\n") {
+				name, isSection := strings.CutPrefix(line, "# ")
+				key, value, isField := strings.Cut(line, ":")
+				switch {
+				case line == "":
+				case isSection:
+					section = strings.ToLower(name)
+					all[section] = map[string]string{}
+				case isField && section != "" && !strings.ContainsAny(value, "\r\n"):
+					if _, twice := all[section][key]; twice {
+						t.Errorf("INFO %v: %s is there twice", args, key)
+					}
+					all[section][key] = value
+				default:
+					t.Errorf("INFO %v: %q is no line of INFO", args, line)
+				}
+			}
+			return all
+		}
+		full := parse()
+		for section, fields := range map[string][]string{
+			"server":  {"redis_version", "redis_mode", "tcp_port", "uptime_in_seconds", "run_id", "process_id"},
+			"clients": {"connected_clients"}, "memory": {"used_memory", "maxmemory"}, "persistence": {"loading"},
+			"stats": {"total_commands_processed"}, "replication": {"role"}, "cluster": {"cluster_enabled"},
+			"phonond": {"node", "region", "cluster_id", "group_system"}, "keyspace": {"db0", "db3"},
+		} {
+			for _, f := range fields {
+				if full[section][f] == "" {
+					t.Errorf("INFO lacks %s in %s: %v", f, section, full[section])
+				}
+			}
+			one := parse(strings.ToUpper(section))
+			if len(one) != 1 || len(one[section]) < len(fields) {
+				t.Errorf("INFO %s has %v", section, one)
+			}
+		}
+		if got := full["keyspace"]; got["db0"] != "keys=1,expires=0,avg_ttl=0" || got["db3"] != "keys=2,expires=0,avg_ttl=0" || len(got) != 2 {
+			t.Errorf("keyspace: %v", got)
+		}
+		if r, e := full["replication"]["role"], full["cluster"]["cluster_enabled"]; r != "master" || e != "0" {
+			t.Errorf("the role is %q, cluster_enabled %q: clients must take it for one server", r, e)
+		}
+		if two := parse("server", "memory"); len(two) != 2 {
+			t.Errorf("INFO of two sections has %d", len(two))
+		}
+		if none := parse("nosuch"); len(none) != 0 {
+			t.Errorf("INFO nosuch: %v", none)
+		}
+	}, twoByTwo...)
+}
+
+// TestLoadingUntilTheClusterIsFound: a node that is alone tells clients to come
+// again, and answers what needs no cluster.
+func TestLoadingUntilTheClusterIsFound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := New(t, Region{"east", 2}, Region{"west", 1})
+		c.Start("east-1")
+		cl := c.Client("east-1")
+		for _, args := range [][]string{{"SET", "k", "v"}, {"GET", "k"}, {"DBSIZE"}, {"PHONON.GROUPS"}, {"PHONON.STATUS"}} {
+			if v := cl.Do(args...); !strings.HasPrefix(v.Str, "LOADING ") {
+				t.Errorf("%v on a node without a cluster: %+v", args, v)
+			}
+		}
+		if v := cl.Do("PING"); v.Str != "PONG" {
+			t.Errorf("PING: %+v", v)
+		}
+		if v := cl.Do("INFO"); !strings.Contains(v.Str, "loading:1") {
+			t.Errorf("INFO: %+v", v)
+		}
+		c.Start("east-2")
+		c.Start("west-1")
+		c.WaitReady(c.Names()...)
+		if v := cl.Do("SET", "k", "v"); v.Str != "OK" {
+			t.Errorf("SET after the start: %+v", v)
+		}
+		if v := cl.Do("INFO"); !strings.Contains(v.Str, "loading:0") || !strings.Contains(v.Str, fmt.Sprintf("tcp_port:%d", respPort)) {
+			t.Errorf("INFO after the start: %+v", v)
+		}
+		cl.Close()
+		c.Close()
+	})
+}

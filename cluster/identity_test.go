@@ -1,0 +1,125 @@
+package cluster
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"phonond/cluster/group"
+)
+
+func TestIdentityIsForEver(t *testing.T) {
+	dir := t.TempDir()
+	first, err := loadIdentity(dir, "e1", "east")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first.Node != "e1" || len(first.Seat) != 32 || first.Incarnation != 1 {
+		t.Errorf("the first identity is %+v", first)
+	}
+	first.Groups = []string{"east"}
+	if err := first.save(dir); err != nil {
+		t.Fatal(err)
+	}
+	for i, node := range []string{"e1", ""} { // the name need not be configured again
+		id, err := loadIdentity(dir, node, "east")
+		if err != nil || id.Node != "e1" || id.Seat != first.Seat || id.Incarnation != uint64(i+2) || len(id.Groups) != 1 {
+			t.Errorf("start %d: %+v, %v", i+2, id, err)
+		}
+	}
+	for _, tc := range []struct{ node, region, want string }{
+		{"e2", "east", "a node's id is for ever"},
+		{"e1", "west", "a node cannot move between regions"},
+	} {
+		if _, err := loadIdentity(dir, tc.node, tc.region); err == nil || !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), identityFile) {
+			t.Errorf("%s in %s: %v", tc.node, tc.region, err)
+		}
+	}
+	if id, err := loadIdentity(dir, "e1", "east"); err != nil || id.Incarnation != 4 {
+		t.Errorf("a refused start was counted: %+v, %v", id, err)
+	}
+}
+
+func TestNamelessNodeMakesAnId(t *testing.T) {
+	a, err := loadIdentity(t.TempDir(), "", "east")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := loadIdentity(t.TempDir(), "", "east")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(a.Node, "east-") || a.Node == b.Node || a.Seat == b.Seat {
+		t.Errorf("two nodes are %+v and %+v", a, b)
+	}
+}
+
+func TestDamagedIdentityIsNotReplaced(t *testing.T) {
+	for name, content := range map[string]string{"empty": "", "cut short": `{"node": "e1", "seat`, "zeros": "\x00\x00\x00"} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			file := filepath.Join(dir, identityFile)
+			if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err := loadIdentity(dir, "e1", "east")
+			if err == nil || !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), group.Advice) {
+				t.Errorf("it says %v", err)
+			}
+			if b, _ := os.ReadFile(file); string(b) != content {
+				t.Errorf("the file is now %q", b)
+			}
+		})
+	}
+}
+
+// TestWriteJSONIsAllOrNothing: what a crash, or a full disk, leaves of a write is the
+// old file, whole, and no obstacle to the next write.
+func TestWriteJSONIsAllOrNothing(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "x.json")
+	read := func() (got []int) {
+		t.Helper()
+		if err := readJSON(path, &got); err != nil {
+			t.Error(err)
+		}
+		return got
+	}
+	if err := readJSON(path, new([]int)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a file that is not there: %v", err)
+	}
+	if err := writeJSON(path, []int{1, 2, 3}); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v: others may read the cluster's secret", info.Mode(), err)
+	}
+	if err := writeJSON(path, make(chan int)); err == nil || len(read()) != 3 {
+		t.Errorf("what cannot be written: %v, and the file has %v", err, read())
+	}
+	// A crash before the rename.
+	if err := os.WriteFile(path+".tmp", []byte("[9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := read(); len(got) != 3 {
+		t.Errorf("half a write changed the file to %v", got)
+	}
+	if err := writeJSON(path, []int{4}); err != nil {
+		t.Fatal(err)
+	}
+	if got := read(); len(got) != 1 || got[0] != 4 {
+		t.Errorf("the file has %v", got)
+	}
+	if _, err := os.Stat(path + ".tmp"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("something is left: %v", err)
+	}
+	// No room for the new one.
+	if err := os.Mkdir(path+".tmp", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeJSON(path, []int{5}); err == nil || read()[0] != 4 {
+		t.Errorf("a write that fails: %v, and the file has %v", err, read())
+	}
+}
