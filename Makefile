@@ -74,7 +74,7 @@ fuzz: ## Runs each fuzz target for FUZZTIME.
 .PHONY: compat
 compat: tools ## Compares with a real redis-server, and replays what phonon clients said.
 	$(GO) test -count=1 -run 'Redis|Transcript' ./fsm ./redisproto
-	$(GO) test -count=1 -run 'TestRecordedConversations' ./cluster/proctest
+	$(GO) test -count=1 -run 'RecordedConversations|Redis' ./cluster/proctest
 
 .PHONY: gen
 gen: ## Makes the generated files in docs again.

@@ -331,8 +331,12 @@ func (n *Node) transferLeader(args [][]byte) resp.Value {
 	if len(args) == 3 {
 		t.To = string(args[2])
 	}
-	if n.state.Load().Group(t.Group) == nil {
+	spec := n.state.Load().Group(t.Group)
+	switch {
+	case spec == nil:
 		return n.noGroup(args[1])
+	case t.To != "" && !slices.Contains(spec.Voters, t.To):
+		return resp.Err(fmt.Sprintf("ERR node %s is no voter of group %s, only %s", t.To, t.Group, strings.Join(spec.Voters, ", ")))
 	}
 	leader := ""
 	for _, g := range n.survey() {

@@ -13,12 +13,10 @@ import (
 )
 
 // preferEvery is how often a leader looks whether the lead belongs elsewhere.
-// maxLag is how many entries behind, and maxSilence how long without a word from
-// the leader, a replica may be to be given the lead: what it lacks is sent within
-// one round trip.
+// maxSilence is how long a replica may not have heard from the leader, and yet be
+// given the lead.
 const (
 	preferEvery = time.Second
-	maxLag      = 64
 	maxSilence  = time.Second
 )
 
@@ -70,9 +68,10 @@ func (n *Node) heir(name string, g *group.Group) string {
 // errNoSuccessor is returned when none of the nodes asked could take the lead.
 var errNoSuccessor = errors.New("no other voter is up to date and well")
 
-// successor returns the first of the candidates that could lead the group now. It
-// has to be known before raft is asked to hand over: while it tries with one that
-// is away or behind, for up to ten seconds, every write waits.
+// successor returns the first of the candidates that could lead the group now: it
+// is in touch, and has all that was committed when it was asked. That has to be
+// known before raft is asked to hand over: while raft tries with one that it has
+// not reached for a while, for up to ten seconds, every write waits.
 func (n *Node) successor(g *group.Group, candidates []string) (string, error) {
 	mine := g.Status()
 	reason := errNoSuccessor
@@ -91,10 +90,10 @@ func (n *Node) successor(g *group.Group, candidates []string) (string, error) {
 			if s.Group != g.Name() {
 				continue
 			}
-			if s.Term == mine.Term && s.LastLog+maxLag >= mine.LastLog && s.LastContact >= 0 && s.LastContact < maxSilence {
+			if s.Term == mine.Term && s.LastLog >= mine.Commit && s.LastContact >= 0 && s.LastContact < maxSilence {
 				return id, nil
 			}
-			reason = fmt.Errorf("node %s is not up to date: its last entry is %d, the leader's %d, and it heard from the leader %v ago", id, s.LastLog, mine.LastLog, s.LastContact)
+			reason = fmt.Errorf("node %s is not up to date: its last entry is %d, the group has committed %d, and it heard from the leader %v ago", id, s.LastLog, mine.Commit, s.LastContact)
 		}
 	}
 	return "", reason

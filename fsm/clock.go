@@ -33,14 +33,16 @@ func (m *Machine) advance(e *Entry, term uint64) {
 	m.wall += passed + step
 }
 
-func (m *Machine) expired(e *entry) bool { return e.deadline != 0 && e.deadline <= m.clock }
+// expired reports whether an entry's deadline has passed. Stamps are cut to whole
+// milliseconds, so a deadline is reached only when the clock is beyond it.
+func (m *Machine) expired(e *entry) bool { return e.deadline != 0 && e.deadline < m.clock }
 
 // reap removes up to limit keys whose deadline has passed, in the order of
 // deadline, database and key.
 func (m *Machine) reap(limit int) {
 	for range limit {
 		first, db := m.ks.nextDeadline()
-		if first.at == 0 || first.at > m.clock {
+		if first.at == 0 || first.at >= m.clock {
 			return
 		}
 		d := &m.ks[db]

@@ -130,11 +130,11 @@ func (ks *keyspace) nextDeadline() (first deadline, db int) {
 // expired counts the keys whose deadline has passed but which have not been
 // removed yet.
 func (d *database) expired(now int64) int {
-	if first, ok := d.due.Min(); !ok || first.at > now {
+	if first, ok := d.due.Min(); !ok || first.at >= now {
 		return 0
 	}
 	return sort.Search(d.due.Len(), func(i int) bool {
 		next, _ := d.due.GetAt(i)
-		return next.at > now
+		return next.at >= now
 	})
 }

@@ -120,7 +120,7 @@ func TestAdminSeesWhatIsWrong(t *testing.T) {
 		}
 		c.Wait("west-2 leads west", func() bool { return c.Leader("west") == "west-2" })
 		for args, want := range map[[2]string]string{
-			{"nosuch", ""}: "no group", {"west", "nobody"}: "not handed over", {"west", "east-9"}: "not handed over",
+			{"nosuch", ""}: "no group", {"west", "nobody"}: "no voter of group west, only", {"west", "east-9"}: "no voter of group west, only",
 		} {
 			if err := admin.TransferLeader(ctx, args[0], args[1]); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("transfer of %s to %q: %v", args[0], args[1], err)

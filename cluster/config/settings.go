@@ -60,11 +60,11 @@ func (c *Config) settings() []Setting {
 			"Must name this node, under its region, as others reach it (cluster.advertise).", regions(&c.Regions)},
 		{"witness_regions", "", "Regions of the list that vote, so that two others survive the loss of either, but own no keys and never lead.", list(&c.WitnessRegions)},
 		{"survival_goal", string(placement.GoalNode), "What may fail without loss of service: any one node, or any one region. " +
-			"region takes five nodes in three regions, and every write waits for another region. Read when the cluster is made; later it is changed for all nodes at once.",
+			"region takes five nodes in three regions, and every write waits for another region. Read when the cluster is made.",
 			choice(&c.SurvivalGoal, placement.GoalNode, placement.GoalRegion)},
 		{"placement_rules", "", "Prefixes of keys that live in a given region, whatever their slot; the longest prefix that fits wins. " +
 			"A prefix is compared with the key's tag: the text in braces, or the resource of phonon's own keys, or the key. Read when the cluster is made.", rules(&c.PlacementRules)},
-		{"request_timeout", "10s", "How long a command may wait for a leader before the client gets an error.", duration(&c.RequestTimeout, 100*time.Millisecond, 10*time.Minute)},
+		{"request_timeout", "10s", "How long a command may wait for a leader before the client gets an error.", duration(&c.RequestTimeout, 100*time.Millisecond, time.Minute)},
 
 		{"resp.listen", "127.0.0.1:6379", "The address for clients.", address(&c.RESP.Listen)},
 		{"resp.advertise", "", "The address for clients as it is told to them. Default: resp.listen; where that is all addresses, the host of cluster.advertise.", target(&c.RESP.Advertise)},

@@ -53,7 +53,7 @@ func TestValidate(t *testing.T) {
 		{"an id that is a path", func(c *Config) { c.Node = "../n" }, `node: "../n" is not a name`},
 		{"an id that is too long", func(c *Config) { c.Node = strings.Repeat("n", 65) }, "node: \"nnnnnnnnnnnnnnnnnnnn\"... has 65 characters"},
 		{"no cluster name", func(c *Config) { c.Cluster.Name = "" }, "cluster.name: is empty"},
-		{"a time-out out of range", func(c *Config) { c.RequestTimeout = 0 }, "request_timeout: 0s is out of range: 100ms to 10m"},
+		{"a time-out out of range", func(c *Config) { c.RequestTimeout = 0 }, "request_timeout: 0s is out of range: 100ms to 1m"},
 		{"a size out of range", func(c *Config) { c.RESP.MaxBulk = 1 }, "resp.max_bulk: 1 is out of range: 64kb to 512mb"},
 		{"an address without port", func(c *Config) { c.RESP.Listen = "localhost" }, `resp.listen: "localhost" is not host:port`},
 		{"port 0", func(c *Config) { c.RESP.Listen = "127.0.0.1:0" }, "resp.listen: \"127.0.0.1:0\": the port must be"},

@@ -15,7 +15,6 @@ import (
 // known of, on a replica that was started or caught up since.
 type stamp struct {
 	came time.Time // not before the last entry that set the clock or held requests
-	sure bool      // it is not later than that by much
 	// requests is the last entry that may have held requests. Whoever lacks it lacks
 	// keys with deadlines, and what he reckons says nothing of those.
 	requests uint64
@@ -26,7 +25,7 @@ func (g *Group) stampAt(index uint64, moved, requests bool) {
 	if !moved && !requests {
 		return
 	}
-	g.stamp.came, g.stamp.sure = g.store.storedTime(index)
+	g.stamp.came = g.store.storedTime(index)
 	if requests {
 		g.stamp.requests = index
 	}
@@ -62,15 +61,16 @@ func (g *Group) reckon() int64 {
 const askClock = 250 * time.Millisecond
 
 // agreeClock returns what the clock of a new leader goes on from, before it takes
-// any request: once it has granted anything its clock must not leap. A leader that
-// was started a moment ago asks the others, of which one may have been there all
-// the time. Only when all have been started, or none answers, is time lost.
+// any request: once it has granted anything its clock must not leap. It asks the
+// others, of which one may have been there when the last stamp came, while this
+// one got it late: a moment after it was started, say. Only when all did, or none
+// that did not answers, is time lost.
 func (g *Group) agreeClock() (clock int64, at time.Time) {
 	g.mu.RLock()
 	mine, clock := g.stamp, g.reckon()
 	g.mu.RUnlock()
 	at = time.Now()
-	if mine.sure || g.cfg.Ask == nil {
+	if g.cfg.Ask == nil {
 		return clock, at
 	}
 	servers := g.Servers()

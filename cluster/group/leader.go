@@ -2,10 +2,23 @@ package group
 
 import (
 	"sync"
+	"time"
 
 	"github.com/hashicorp/raft"
 	"phonond/fsm"
 )
+
+// leadership is one term in which this replica leads.
+type leadership struct {
+	term  uint64
+	clock int64     // the cluster clock at a moment
+	start time.Time // that moment, on the monotonic clock
+}
+
+// now returns the cluster clock as this leader stamps it.
+func (l *leadership) now() int64 {
+	return l.clock + time.Since(l.start).Milliseconds()
+}
 
 // changeLead follows raft's word that this replica has won or lost the lead. It
 // runs on the proposer's goroutine.

@@ -132,7 +132,7 @@ func (p *proposer) sleep() time.Duration {
 		return time.Hour
 	}
 	// Deadlines may be further away than a Duration can say.
-	away := min(next-lead.now(), clockEvery.Milliseconds())
+	away := min(next+1-lead.now(), clockEvery.Milliseconds())
 	due := min(time.Duration(away)*time.Millisecond, clockEvery-time.Since(p.sent))
 	return max(due, tickGap-time.Since(p.ticked), 0)
 }

@@ -28,7 +28,7 @@ func (g *Group) Barrier(clock bool, done func(error)) {
 		return
 	}
 	next := g.nextDeadline.Load()
-	if clock || g.cfg.Ask == nil || next != 0 && lead.now() >= next {
+	if clock || g.cfg.Ask == nil || next != 0 && lead.now() > next {
 		g.logBarrier(done)
 		return
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 // Storage is where a replica keeps its log, its votes and its snapshots. It
@@ -58,9 +59,9 @@ func OpenBolt(dir string, log *slog.Logger) (_ *Storage, err error) {
 		},
 	})
 	switch {
-	case errors.Is(err, bbolt.ErrTimeout):
+	case errors.Is(err, bolterrors.ErrTimeout):
 		return nil, fmt.Errorf("%s is in use by another process: is this node already running?", file)
-	case errors.Is(err, bbolt.ErrInvalid), errors.Is(err, bbolt.ErrChecksum), errors.Is(err, bbolt.ErrVersionMismatch):
+	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
 		return nil, damaged(file, err)
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w", file, err)
@@ -83,8 +84,8 @@ func Made(dir string) bool {
 }
 
 // Advice is what to do about damage. To remove less than all of a node's data, or
-// to come back with its id, would let it vote twice.
-const Advice = "restore it from a backup, or, if the other replicas are sound, remove the node's data directory and let it join as a new node"
+// to bring back an old copy, would let it forget what it voted for.
+const Advice = "leave the node off and its data as it is: the groups go on with their other replicas; see \"When a node ends itself\" in docs/operations.md"
 
 func damaged(file string, err error) error {
 	return fmt.Errorf("%s is damaged (%w): %s", file, err, Advice)

@@ -116,15 +116,15 @@ func (w *watchedStore) StoreLogs(ls []*raft.Log) error {
 	return w.write("writing the log", func() error { return w.LogStore.StoreLogs(ls) })
 }
 
-// storedTime returns when an entry came to this replica. If that is not known it
-// returns the present, and false.
-func (w *watchedStore) storedTime(index uint64) (time.Time, bool) {
+// storedTime returns when an entry came to this replica, or the present if that is
+// not known.
+func (w *watchedStore) storedTime(index uint64) time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if s := w.stored[index%storedTimes]; s.index == index {
-		return s.at, true
+		return s.at
 	}
-	return time.Now(), false
+	return time.Now()
 }
 
 func (w *watchedStore) DeleteRange(from, to uint64) error {

@@ -210,8 +210,8 @@ func TestDamagedEntryEndsTheReplica(t *testing.T) {
 		cause error
 		text  string
 	}{
-		{"flipped byte", func(l *raft.Log) error { l.Data[len(l.Data)/2] ^= 1; return nil }, errDamaged, "restore it from a backup"},
-		{"cut short", func(l *raft.Log) error { l.Data = l.Data[:3]; return nil }, errDamaged, "restore it from a backup"},
+		{"flipped byte", func(l *raft.Log) error { l.Data[len(l.Data)/2] ^= 1; return nil }, errDamaged, Advice},
+		{"cut short", func(l *raft.Log) error { l.Data = l.Data[:3]; return nil }, errDamaged, Advice},
 		{"newer version", func(l *raft.Log) error {
 			sealedBy(l, func(*fsm.Entry) {})
 			entry := l.Data[:len(l.Data)-4]

@@ -256,6 +256,9 @@ func (m *Mux) logRefused(c *conn, err error) {
 	log := m.cfg.Log.With("addr", c.raw.RemoteAddr(), "err", err)
 	switch p := c.peer; {
 	case m.ctx.Err() != nil:
+	case p.From != "" && (p.Cluster.IsZero() || m.clusterID().IsZero()):
+		// One of the two has yet to hear of the cluster that is being made.
+		log.Debug("connection between nodes refused", "node", p.From, "service", p.Service)
 	case p.From != "":
 		log.Warn("connection between nodes refused", "node", p.From, "region", p.Region, "service", p.Service, "group", p.Group)
 	case errors.Is(err, io.EOF):

@@ -17,7 +17,7 @@ import (
 const marker = "an-entry-to-be-damaged"
 
 // advice is what every message about damage says besides the file.
-const advice = "restore it from a backup"
+const advice = "leave the node off"
 
 // refusal bounds how long a node takes to notice that it cannot run.
 const refusal = 20 * time.Second

@@ -77,3 +77,24 @@ func (o *outbox) ack() uint64 {
 	defer o.mu.Unlock()
 	return o.acked
 }
+
+// open makes this run of the node known to a group. Many requests may find out
+// at once that it is not; the first does it, the others, whose attempts began
+// before, need not.
+func (r *Router) open(ctx context.Context, name string, began time.Time) {
+	box := r.outbox(name)
+	select {
+	case box.opening <- struct{}{}:
+		defer func() { <-box.opening }()
+	case <-ctx.Done():
+		return
+	}
+	if box.openedAt.After(began) {
+		return
+	}
+	req := fsm.Request{Kind: fsm.OpenOrigin, Origin: r.origin, Node: r.cfg.Node}
+	w := &work{group: name, request: req.Append(nil)}
+	if _, ok, _ := r.wait(ctx, w, r.try(w)); ok {
+		box.openedAt = time.Now()
+	}
+}

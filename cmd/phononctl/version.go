@@ -7,6 +7,9 @@ import (
 	"runtime/debug"
 )
 
+// version is set by the linker.
+var version string
+
 var versionCommand = command{
 	name: "version", summary: "phononctl's own version; members shows the nodes'",
 	run: func(_ context.Context, a *app, _ []string) error {
@@ -14,9 +17,9 @@ var versionCommand = command{
 			Version string `json:"version"`
 			Commit  string `json:"commit"`
 			Go      string `json:"go"`
-		}{Version: "unknown", Go: runtime.Version()}
+		}{Version: cmp.Or(version, "unknown"), Go: runtime.Version()}
 		if info, ok := debug.ReadBuildInfo(); ok {
-			v.Version = cmp.Or(info.Main.Version, v.Version)
+			v.Version = cmp.Or(version, info.Main.Version, v.Version)
 			for _, s := range info.Settings {
 				if s.Key == "vcs.revision" {
 					v.Commit = s.Value
