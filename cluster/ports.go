@@ -35,7 +35,7 @@ func (n *Node) openData() error {
 	}
 	n.book, err = gossip.OpenBook(filepath.Join(conf.DataDir, "nodes.json"), n.log)
 	if errors.Is(err, gossip.ErrBook) {
-		return fmt.Errorf("%w: restore it from a backup, or remove it: the node then finds the others by its configuration", err)
+		return fmt.Errorf("%w: remove it: the node then finds the others by its configuration", err)
 	}
 	return err
 }
