@@ -39,6 +39,9 @@ func (n *Node) findCluster(ctx context.Context) (*genesis, error) {
 		if _, err := system.Decode(g.State.Encode()); err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
+		if name := n.cfg.Config.Cluster.Name; name != g.State.Name {
+			return nil, fmt.Errorf("%s is of cluster %q, cluster.name says %q: a cluster keeps its name", path, g.State.Name, name)
+		}
 		return g, nil
 	case !errors.Is(err, os.ErrNotExist):
 		return nil, err

@@ -133,7 +133,7 @@ func (n *Node) answer(h hello) hello {
 	case seat == nil:
 		a.Refused = fmt.Sprintf("cluster %s (%s) was made without node %s", g.State.Name, g.State.ID, h.Node.ID)
 	case seat.Seat != h.Node.Seat:
-		a.Refused = fmt.Sprintf("node %s has its seat with another data directory: with this one it has forgotten what it voted for. Bring the old directory back, or use a new node id", h.Node.ID)
+		a.Refused = fmt.Sprintf("node %s has its seat with another data directory: with this one it has forgotten what it voted for. Bring the old directory back", h.Node.ID)
 	default:
 		n.learn(h.Node)
 		a.Genesis = g

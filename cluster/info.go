@@ -3,15 +3,16 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"phonond/fsm"
 	"phonond/redisproto"
-	"phonond/redisproto/command"
 	"phonond/redisproto/resp"
 )
 
@@ -58,12 +59,12 @@ func field[T int | int64 | uint64 | string](name string, v T) redisproto.Field {
 }
 
 func (n *Node) infoServer() []redisproto.Field {
-	_, port, _ := strings.Cut(n.self.RESPAddr, ":")
+	_, port, _ := net.SplitHostPort(n.self.RESPAddr)
 	up := int64(time.Since(n.started).Seconds())
 	return []redisproto.Field{
 		field("redis_version", redisproto.DefaultConfig().Version), field("redis_mode", "standalone"), field("phonond_version", n.cfg.Version),
 		field("os", runtime.GOOS+" "+runtime.GOARCH), field("arch_bits", strconv.IntSize), field("process_id", os.Getpid()),
-		field("run_id", n.self.Seat), field("tcp_port", port), field("uptime_in_seconds", up), field("uptime_in_days", up/86400),
+		field("run_id", n.runID), field("tcp_port", port), field("uptime_in_seconds", up), field("uptime_in_days", up/86400),
 	}
 }
 
@@ -115,19 +116,31 @@ func (n *Node) infoKeyspace() []redisproto.Field {
 	if r == nil {
 		return nil
 	}
-	calls := make([]command.Call, fsm.Databases)
-	for db := range calls {
-		calls[db] = dataCall("DBSIZE")[0]
-		calls[db].DB = db
+	// Clients ask when they connect: rather nothing than late. How many keys have a
+	// deadline is not counted, but tools want the field.
+	ctx, cancel := context.WithTimeout(n.ctx, infoTimeout)
+	defer cancel()
+	var sizes [fsm.Databases]resp.Value
+	var wg sync.WaitGroup
+	for db := range sizes {
+		wg.Go(func() {
+			call := dataCall("DBSIZE")
+			call[0].DB = db
+			sizes[db] = r.Do(ctx, call)[0]
+		})
 	}
+	wg.Wait()
 	var list []redisproto.Field
-	for db, v := range r.Do(context.Background(), calls) {
+	for db, v := range sizes {
 		if v.Kind == resp.Integer && v.Int > 0 {
 			list = append(list, field(fmt.Sprintf("db%d", db), fmt.Sprintf("keys=%d,expires=0,avg_ttl=0", v.Int)))
 		}
 	}
 	return list
 }
+
+// infoTimeout bounds what INFO asks of the groups.
+const infoTimeout = 500 * time.Millisecond
 
 // settings is what CONFIG GET shows beside the settings of the port.
 func (n *Node) settings() map[string]string {

@@ -68,6 +68,7 @@ type Node struct {
 	identity identity
 	self     system.Node
 	started  time.Time
+	runID    string // of this run, for INFO
 
 	book   *gossip.Book
 	mux    *mux.Mux
@@ -101,7 +102,7 @@ func Start(cfg Config) (_ *Node, err error) {
 	if cfg.Settle == 0 {
 		cfg.Settle = 30 * time.Second
 	}
-	n := &Node{cfg: cfg, log: cfg.Log, started: time.Now(), groups: map[string]*group.Group{}, failed: make(chan error, 1)}
+	n := &Node{cfg: cfg, log: cfg.Log, started: time.Now(), runID: randomHex(20), groups: map[string]*group.Group{}, failed: make(chan error, 1)}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
@@ -275,6 +276,10 @@ func (n *Node) allLed(ctx context.Context) error {
 // Stop ends the node: it hands over the groups it leads, answers what has
 // arrived from clients, and keeps its seats. It takes until ctx is over at most.
 func (n *Node) Stop(ctx context.Context) {
+	if n.router.Load() == nil { // it has not come up, and leads nothing
+		n.stop(ctx)
+		return
+	}
 	var wg sync.WaitGroup
 	for _, g := range n.groups {
 		if g.Leads() {

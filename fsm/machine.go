@@ -75,6 +75,12 @@ type Outcome struct {
 	Replies []resp.Value // one for each call if Status is Applied or Repeated
 }
 
+// readRoom bounds the replies of reading calls in one request, which stand behind
+// writing ones in a pipeline and are remembered like theirs. A request is executed
+// up to the first that does not fit; the replies from there on have no kind, and
+// the origin sends what is left as another request.
+const readRoom = 256 << 10
+
 // reapLimit bounds how many expired keys one entry removes, and with it how
 // long an entry takes. The leader proposes the next one while any are left.
 const reapLimit = 256
@@ -145,14 +151,22 @@ func (m *Machine) request(r *Request) (out Outcome, err error) {
 		return Outcome{Status: Conflict}, nil
 	}
 	replies := make([]resp.Value, len(r.Calls))
+	room := int64(readRoom)
 	for i, c := range r.Calls {
 		cmd := m.cfg.Table.Lookup(c.Args)
 		if cmd == nil {
 			return Outcome{}, fmt.Errorf("%w: command %q is unknown to this program", ErrEntry, printable(c.Args))
 		}
 		m.sum.call(&r.Calls[i])
-		replies[i] = m.run(cmd, c.DB, c.Args)
-		m.sum.reply(replies[i])
+		reply := m.run(cmd, c.DB, c.Args)
+		if cmd.Write == nil {
+			if room -= reply.Size(); room < 0 {
+				break
+			}
+		} else {
+			m.sum.reply(reply)
+		}
+		replies[i] = reply
 	}
 	o.finish(r.Seq, replies)
 	return Outcome{Applied, replies}, nil

@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"phonond/redisproto/command"
@@ -378,4 +379,15 @@ func TestArgumentsAreNotKept(t *testing.T) {
 	if r.m.Snapshot().Sum() != sum {
 		t.Fatal("the state shares memory with the entry")
 	}
+}
+
+// TestRequestStopsWhereReadsDoNotFit: a write behind that place is not executed.
+func TestRequestStopsWhereReadsDoNotFit(t *testing.T) {
+	r := newRig(t)
+	r.do("SET", "big", strings.Repeat("v", readRoom/2))
+	replies := r.run(callOf(0, "INCR", "n"), callOf(0, "GET", "big"), callOf(0, "GET", "big"), callOf(0, "INCR", "n"))
+	if replies[0].Int != 1 || len(replies[1].Str) != readRoom/2 || replies[2].Kind != resp.None || replies[3].Kind != resp.None {
+		t.Fatalf("kinds %d %d %d %d", replies[0].Kind, replies[1].Kind, replies[2].Kind, replies[3].Kind)
+	}
+	wantReply(t, r.do("GET", "n"), resp.Str("1"))
 }

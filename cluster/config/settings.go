@@ -76,7 +76,7 @@ func (c *Config) settings() []Setting {
 		{"resp.max_clients", "10000", "The most client connections.", count(&c.RESP.MaxClients, 1, 1_000_000)},
 		{"resp.idle_timeout", "0s", "Connections silent for so long are closed; 0s is never.", duration(&c.RESP.IdleTimeout, 0, 30*24*time.Hour)},
 		{"resp.output_buffer", "32mb", "The most that may wait for a client that does not read; then it is disconnected.", size(&c.RESP.OutputBuffer, 1<<20, 1<<30)},
-		{"resp.max_bulk", "16mb", "The longest argument of a command.", size(&c.RESP.MaxBulk, 64<<10, 512<<20)},
+		{"resp.max_bulk", "16mb", "The longest argument of a command.", size(&c.RESP.MaxBulk, 64<<10, 32<<20)},
 
 		{"cluster.name", "phonond", "The cluster's name. Nodes refuse those of another cluster.", name(&c.Cluster.Name)},
 		{"cluster.listen", "127.0.0.1:7379", "The address for other nodes. Off this machine it takes cluster.tls.", address(&c.Cluster.Listen)},

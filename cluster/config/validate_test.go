@@ -54,7 +54,7 @@ func TestValidate(t *testing.T) {
 		{"an id that is too long", func(c *Config) { c.Node = strings.Repeat("n", 65) }, "node: \"nnnnnnnnnnnnnnnnnnnn\"... has 65 characters"},
 		{"no cluster name", func(c *Config) { c.Cluster.Name = "" }, "cluster.name: is empty"},
 		{"a time-out out of range", func(c *Config) { c.RequestTimeout = 0 }, "request_timeout: 0s is out of range: 100ms to 1m"},
-		{"a size out of range", func(c *Config) { c.RESP.MaxBulk = 1 }, "resp.max_bulk: 1 is out of range: 64kb to 512mb"},
+		{"a size out of range", func(c *Config) { c.RESP.MaxBulk = 1 }, "resp.max_bulk: 1 is out of range: 64kb to 32mb"},
 		{"an address without port", func(c *Config) { c.RESP.Listen = "localhost" }, `resp.listen: "localhost" is not host:port`},
 		{"port 0", func(c *Config) { c.RESP.Listen = "127.0.0.1:0" }, "resp.listen: \"127.0.0.1:0\": the port must be"},
 		{"two listeners on a port", func(c *Config) { c.RESP.Listen, c.Gossip.Listen = ":7379", "127.0.0.2:6379" },

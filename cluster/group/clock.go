@@ -57,9 +57,6 @@ func (g *Group) reckon() int64 {
 	return g.machine.Clock() + time.Since(g.stamp.came).Milliseconds()
 }
 
-// askClock is how long a new leader waits to hear what others reckon.
-const askClock = 250 * time.Millisecond
-
 // agreeClock returns what the clock of a new leader goes on from, before it takes
 // any request: once it has granted anything its clock must not leap. It asks the
 // others, of which one may have been there when the last stamp came, while this
@@ -87,7 +84,7 @@ func (g *Group) agreeClock() (clock int64, at time.Time) {
 			heard <- p
 		})
 	}
-	enough := time.NewTimer(askClock)
+	enough := time.NewTimer(g.roundTimeout())
 	defer enough.Stop()
 	for range servers {
 		select {

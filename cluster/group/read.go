@@ -8,8 +8,9 @@ import (
 )
 
 // roundTimeout is how long the voters are waited for before a read takes the slow
-// way through the log, which finds out what is wrong.
-const roundTimeout = 250 * time.Millisecond
+// way through the log, which finds out what is wrong: half of what a leader may go
+// without them.
+func (g *Group) roundTimeout() time.Duration { return g.cfg.Timing.Lease / 2 }
 
 // Barrier calls done once everything that was acknowledged before Barrier was
 // called has been applied here, so that a read from then on is linearizable. done
@@ -78,7 +79,7 @@ func (g *Group) beginRound(lead *leadership) *round {
 		}
 	}
 	r.need, r.may = (len(r.voters)+1)/2, len(r.voters)
-	r.timer = time.AfterFunc(roundTimeout, func() { g.endRound(r, false) })
+	r.timer = time.AfterFunc(g.roundTimeout(), func() { g.endRound(r, false) })
 	g.rounds.now, g.rounds.waiting = r, nil
 	return r
 }

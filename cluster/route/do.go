@@ -94,31 +94,70 @@ func (d *doing) add(name string, c command.Call, at int) {
 	}
 }
 
-// flush does what was added: the parts side by side.
+// flush does what was added: the parts side by side, each in as many steps as it
+// takes.
 func (d *doing) flush() {
-	attempts := make([]attempt, len(d.parts))
-	errs := make([]error, len(d.parts))
-	for i, w := range d.parts {
-		w.readOnly = readOnly(w.calls)
+	for parts := d.parts; len(parts) > 0; {
+		parts = d.step(parts)
+	}
+	d.parts, d.calls, d.bytes = d.parts[:0], 0, 0
+}
+
+// step does the next step of every part, and returns what is left of them. Reads
+// that come first are a step of their own and need no place in the log; those
+// behind a write go with it, as far as the machine has room for their replies.
+func (d *doing) step(parts []*work) (left []*work) {
+	attempts := make([]attempt, len(parts))
+	errs := make([]error, len(parts))
+	rests := make([]*work, len(parts))
+	for i, w := range parts {
+		reads := slices.IndexFunc(w.calls, func(c command.Call) bool { return c.Spec.Has(command.Write) })
+		if reads > 0 {
+			rests[i] = w.cut(reads)
+		}
+		w.readOnly = reads != 0
 		attempts[i], errs[i] = d.start(d.ctx, w)
 	}
-	for i, w := range d.parts {
+	for i, w := range parts {
 		var replies []resp.Value
 		if errs[i] == nil {
 			replies, errs[i] = d.finish(d.ctx, w, attempts[i])
 		}
 		if e, ok := errs[i].(*Error); ok {
 			d.failed = append(d.failed, e)
+			d.fail(w, e)
+			d.fail(rests[i], &Error{Group: e.Group, Cause: e.Cause}) // it was not sent
+			continue
 		}
 		for n, at := range w.at {
-			if errs[i] != nil {
-				d.replies[at] = errorReply(errs[i])
-			} else {
-				d.replies[at] = replies[n]
+			if replies[n].Kind == resp.None { // the machine stopped here
+				rests[i] = w.cut(n)
+				break
 			}
+			d.replies[at] = replies[n]
+		}
+		if rests[i] != nil {
+			left = append(left, rests[i])
 		}
 	}
-	d.parts, d.calls, d.bytes = d.parts[:0], 0, 0
+	return left
+}
+
+// fail answers a part that has no replies. w may be nil.
+func (d *doing) fail(w *work, e *Error) {
+	if w == nil {
+		return
+	}
+	for _, at := range w.at {
+		d.replies[at] = e.Reply()
+	}
+}
+
+// cut takes the calls from n on off the work.
+func (w *work) cut(n int) *work {
+	rest := &work{group: w.group, calls: w.calls[n:], at: w.at[n:]}
+	w.calls, w.at = w.calls[:n:n], w.at[:n:n]
+	return rest
 }
 
 // errorReply returns what a client is told.

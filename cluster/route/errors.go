@@ -33,6 +33,8 @@ func (e *Error) Unwrap() error { return e.Cause }
 // may have been.
 func (e *Error) Reply() resp.Value {
 	switch {
+	case errors.Is(e.Cause, ErrTooLarge):
+		return resp.Err(fmt.Sprintf("ERR the replies to this pipeline are larger than %d MiB together and were dropped; group %s has done what it asked for", maxAnswer>>20, e.Group))
 	case e.Maybe:
 		return resp.Err(fmt.Sprintf("TIMEOUT outcome unknown: group %s did not answer request %d in time, it may or may not be applied", e.Group, e.Request))
 	case errors.Is(e.Cause, group.ErrBusy):

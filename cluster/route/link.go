@@ -18,6 +18,8 @@ const (
 	// request that waits on one could be answered elsewhere.
 	linkPing = time.Second
 	linkDead = 3 * time.Second
+	// linkChunk is how much has to get away within linkDead.
+	linkChunk = 128 << 10
 	// linkRedial is the least time between two attempts to reach a node.
 	linkRedial = 100 * time.Millisecond
 	// linkQueue bounds what waits to be written to one node.
@@ -85,7 +87,7 @@ type linkConn struct {
 	net.Conn
 	wake chan struct{} // out has frames
 	gone chan struct{} // closed when the connection is given up
-	seen time.Time     // when something last arrived; guarded by link.mu
+	seen time.Time     // when the other node last showed life; guarded by link.mu
 }
 
 // send sends a frame and calls done with the answer, once. done must not block.
@@ -218,8 +220,7 @@ func (l *link) write(c *linkConn) {
 		if len(buf) == 0 {
 			continue
 		}
-		c.SetWriteDeadline(time.Now().Add(linkDead))
-		if _, err := c.Write(buf); err != nil {
+		if err := l.sendAll(c, buf); err != nil {
 			l.lost(c)
 			return
 		}
@@ -231,7 +232,7 @@ func (l *link) write(c *linkConn) {
 
 // read gives answers to those who wait for them.
 func (l *link) read(c *linkConn) {
-	r := bufio.NewReaderSize(c, 64<<10)
+	r := bufio.NewReaderSize(arrivals{l, c}, 64<<10)
 	for {
 		f, err := readFrame(r)
 		if err != nil {
@@ -239,7 +240,6 @@ func (l *link) read(c *linkConn) {
 			return
 		}
 		l.mu.Lock()
-		c.seen = time.Now()
 		done := l.waiting[f.id]
 		delete(l.waiting, f.id)
 		l.mu.Unlock()
@@ -247,6 +247,45 @@ func (l *link) read(c *linkConn) {
 			done(decodeAnswer(f.payload))
 		}
 	}
+}
+
+// sendAll writes b. On a slow path that takes its time; only to stand still ends
+// it.
+func (l *link) sendAll(c *linkConn, b []byte) error {
+	for len(b) > 0 {
+		part := b[:min(len(b), linkChunk)]
+		c.SetWriteDeadline(time.Now().Add(linkDead))
+		if _, err := c.Write(part); err != nil {
+			return err
+		}
+		b = b[len(part):]
+		if len(part) == linkChunk { // less may have gone no further than this node
+			l.noteLife(c)
+		}
+	}
+	return nil
+}
+
+// noteLife takes note that the other node reads or writes.
+func (l *link) noteLife(c *linkConn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c.seen = time.Now()
+}
+
+// arrivals reads from a link's connection and takes note that something came, be
+// it the part of a long frame.
+type arrivals struct {
+	l *link
+	c *linkConn
+}
+
+func (a arrivals) Read(b []byte) (int, error) {
+	n, err := a.c.Read(b)
+	if n > 0 {
+		a.l.noteLife(a.c)
+	}
+	return n, err
 }
 
 // lost gives up a connection that broke. What was sent over it may have been

@@ -18,6 +18,9 @@ var (
 	// ErrRefused is returned by a node that could not read a request, or does not
 	// know its command. Nothing was applied.
 	ErrRefused = errors.New("the request was refused")
+	// ErrTooLarge is returned by a node whose replies to a request do not fit into a
+	// frame. What the request was to do is done.
+	ErrTooLarge = errors.New("the replies are too large")
 )
 
 // wireErrors numbers the errors that a node may answer with. The numbers are
@@ -31,6 +34,7 @@ var wireErrors = map[byte]error{
 	6: group.ErrStopped,
 	7: ErrNoReplica,
 	8: ErrRefused,
+	9: ErrTooLarge,
 }
 
 // notApplied reports whether err says that this attempt applied nothing.
@@ -49,7 +53,18 @@ type answer struct {
 	data []byte // of a query
 }
 
+// maxAnswer bounds the replies of one answer. It leaves room in a frame for what
+// each of them takes besides its text.
+const maxAnswer = 64 << 20
+
 func appendAnswer(b []byte, a answer) []byte {
+	size := int64(0)
+	for _, v := range a.replies {
+		size += v.Size()
+	}
+	if size > maxAnswer {
+		a = answer{err: ErrTooLarge, hint: a.hint}
+	}
 	code := byte(0)
 	if a.err != nil {
 		code = 2 // an error without a number leaves the outcome open

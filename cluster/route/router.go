@@ -179,6 +179,9 @@ type attempt struct {
 
 // start numbers the work and makes the first attempt.
 func (r *Router) start(ctx context.Context, w *work) (attempt, error) {
+	if ctx.Err() != nil { // an attempt now would have an outcome that nobody hears of
+		return attempt{}, &Error{Group: w.group, Cause: group.ErrNotLeader}
+	}
 	if !w.readOnly {
 		box := r.outbox(w.group)
 		seq, err := box.begin(ctx)
@@ -213,7 +216,7 @@ func (r *Router) finish(ctx context.Context, w *work, a attempt) ([]resp.Value, 
 			return final, nil
 		}
 		w.maybe = w.maybe || !notApplied(err) && !w.readOnly
-		if ctx.Err() != nil || errors.Is(err, group.ErrConflict) || errors.Is(err, ErrRefused) {
+		if ctx.Err() != nil || errors.Is(err, group.ErrConflict) || errors.Is(err, ErrRefused) || errors.Is(err, ErrTooLarge) {
 			return nil, &Error{Group: w.group, Maybe: w.maybe, Request: w.seq, Cause: err}
 		}
 		if unknown := errors.Is(err, group.ErrUnknownOrigin); unknown && !opened {

@@ -29,6 +29,9 @@ const (
 	gossipPorts  = 7946 - 6379
 )
 
+// electionTrips is how many round trips an election timeout should be.
+const electionTrips = 7
+
 // maxDevNodes bounds a cluster in one process.
 const maxDevNodes = 64
 
@@ -114,8 +117,8 @@ func (d *devCluster) setLatency(s string) error {
 	pair, value, ok := strings.Cut(s, "=")
 	a, b, ok2 := strings.Cut(pair, ":")
 	rtt, err := time.ParseDuration(value)
-	if !ok || !ok2 || err != nil || rtt < 0 || rtt > 10*time.Second {
-		return errors.New("write it as REGION:REGION=70ms, at most 10s")
+	if !ok || !ok2 || a == b || err != nil || rtt < 0 || rtt > 2*time.Second {
+		return errors.New("write it as REGION:REGION=70ms, two regions and at most 2s")
 	}
 	d.latency[[2]string{a, b}], d.latency[[2]string{b, a}] = rtt, rtt
 	return nil
@@ -184,6 +187,9 @@ func (d *devCluster) nodes(dir string) []*config.Config {
 			c.DataDir = filepath.Join(dir, c.Node)
 			c.SurvivalGoal = placement.Goal(d.goal)
 			c.Cluster.Name = "dev"
+			for _, rtt := range d.latency {
+				c.Raft.ElectionTimeout = max(c.Raft.ElectionTimeout, electionTrips*rtt)
+			}
 			c.RESP.Listen = loopback(d.port + at)
 			c.Cluster.Listen = loopback(d.port + at + clusterPorts)
 			c.Gossip.Listen = loopback(d.port + at + gossipPorts)

@@ -20,6 +20,10 @@ import (
 // after that.
 const stopTimeout = 9 * time.Second
 
+// killTimeout is when the process ends although something of it still runs, such as
+// a write to a disk that hangs.
+const killTimeout = stopTimeout + 500*time.Millisecond
+
 // gcPercent is how much the heap may grow before it is collected, in percent of
 // what is alive, unless GOGC says otherwise. Twice Go's default: most of what is
 // alive is keys, which are not garbage, and looking them through costs more than
@@ -83,6 +87,10 @@ func runServer(ctx context.Context, args, environ []string, stdout, stderr io.Wr
 	log.Info("stopping")
 	stopping, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
+	defer time.AfterFunc(killTimeout, func() {
+		log.Error("the node did not stop in time: the process ends as it is, which loses nothing")
+		os.Exit(1)
+	}).Stop()
 	node.Stop(stopping)
 	return 0
 }

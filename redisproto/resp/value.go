@@ -95,6 +95,15 @@ func Twos(elems ...Value) Value { return Value{Kind: Tuples, Elems: elems} }
 // IsError reports whether v is an error reply.
 func (v Value) IsError() bool { return v.Kind == Error }
 
+// Size is about how many bytes v takes on the wire.
+func (v Value) Size() int64 {
+	n := int64(len(v.Str)) + 16
+	for _, e := range v.Elems {
+		n += e.Size()
+	}
+	return n
+}
+
 // Append appends the bytes of v in the given protocol version (2 or 3).
 func (v Value) Append(b []byte, proto int) []byte {
 	switch v.Kind {
