@@ -12,8 +12,10 @@ const slewPPM = 500
 // anybody's wall clock.
 //
 // The wall time is for people and for EXPIREAT. It moves with the clock and is
-// drawn slowly towards the leader's wall clock; only a new leader may move it
-// ahead at once, by the time that the group had no leader.
+// drawn slowly towards the leader's wall clock. Only a new leader moves it ahead at
+// once, to its own: after a stop of the whole group nothing else knows how long that
+// was. So a leader whose wall clock is ahead takes TIME and EXPIREAT with it, and
+// nothing takes them back but the slow way.
 func (m *Machine) advance(e *Entry, term uint64) {
 	passed := max(e.Stamp-m.clock, 0)
 	m.clock += passed

@@ -65,10 +65,17 @@ func evalCmd(t *Tx, args [][]byte) resp.Value {
 	return s.run(t, keys, argv)
 }
 
-// evalRefuse answers like [evalshaRefuse] once the script is known.
+// evalRefuse answers like [evalshaRefuse] once the script is known, and for one
+// that is none of ours.
 func evalRefuse(v *View, args [][]byte) (reply resp.Value, ok bool) {
 	sha := shaOf(args[1])
-	if lockScripts[sha] == nil || !v.hasScript(sha) {
+	if lockScripts[sha] == nil {
+		if _, _, fault := scriptArgs(args); fault.IsError() {
+			return fault, true
+		}
+		return errUnknownScript, true
+	}
+	if !v.hasScript(sha) {
 		return reply, false
 	}
 	return refuseScript(v, sha, args)
@@ -138,9 +145,12 @@ func scriptLoadCmd(t *Tx, args [][]byte) resp.Value {
 	return resp.Str(sha)
 }
 
-// scriptLoadRefuse answers the loading of a script that is known.
+// scriptLoadRefuse answers the loading of a script that is known, or none of ours.
 func scriptLoadRefuse(v *View, args [][]byte) (resp.Value, bool) {
 	sha := shaOf(args[2])
+	if lockScripts[sha] == nil {
+		return errUnknownScript, true
+	}
 	return resp.Str(sha), v.hasScript(sha)
 }
 

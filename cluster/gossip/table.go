@@ -124,6 +124,9 @@ func (t *table) tidy(now time.Time, patience time.Duration) []Conflict {
 }
 
 func (t *table) noteConflict(c Conflict, now time.Time) {
+	if c.Addrs[0] == c.Addrs[1] {
+		return // one node, started again: two cannot listen at one address
+	}
 	s, ok := t.conflicts[c]
 	if !ok {
 		if len(t.conflicts) == maxConflicts {
