@@ -27,7 +27,7 @@ func TestNodeKeepsItsIdentity(t *testing.T) {
 		{"another region", func() { must(t, node.Configure(node.ID, "us-east-1", moved)) },
 			[]string{node.DataDir + "/node.json", "us-west-1", "us-east-1", "cannot move between regions"}},
 		{"an empty data directory", func() { must(t, os.RemoveAll(node.DataDir)) },
-			[]string{node.ID, "another data directory", "Bring the old directory back, or use a new node id"}},
+			[]string{node.ID, "another data directory", "Bring the old directory back"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			must(t, node.Kill())
