@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"phonond/cluster/group"
+	"phonond/cluster/placement"
 	"phonond/redisproto/resp"
 )
 
@@ -20,12 +21,15 @@ func requests(all []group.Status, name string) int64 {
 	return 0
 }
 
-// entries returns how many entries all replicas have applied.
+// entries returns how many entries all replicas of the regions' groups have
+// applied. The system group has its own life: nodes tell it where they are.
 func entries(c *Cluster) (n int64) {
 	for _, name := range c.Names() {
 		if running := c.nodes[name].running.Load(); running != nil {
 			for _, s := range running.Statuses() {
-				n += s.Entries
+				if s.Group != placement.System {
+					n += s.Entries
+				}
 			}
 		}
 	}

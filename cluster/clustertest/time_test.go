@@ -150,16 +150,18 @@ func TestExpiredKeysAreRemovedWithoutBeingAskedFor(t *testing.T) {
 		for range 3 {
 			client.Do("SET", "k", "v", "PX", "5000")
 		}
-		time.Sleep(time.Second)
+		c.CheckDigests() // the last replica has applied what was written
 		before := entries(c)
 		time.Sleep(3 * time.Second)
 		if n := entries(c) - before; n != 0 {
 			t.Errorf("%d entries were written while nothing was due", n)
 		}
-		time.Sleep(2 * time.Second)
-		if n := entries(c) - before; n == 0 {
-			t.Error("nothing was written when the key was due")
+		due := time.Now()
+		c.Wait("the key to be removed", func() bool { return entries(c) > before })
+		if late := time.Since(due); late > 3*time.Second {
+			t.Errorf("the key was removed %v after it was looked for, 2 s before it was due", late)
 		}
+		c.CheckDigests()
 		idle := entries(c)
 		time.Sleep(time.Minute)
 		if n := entries(c) - idle; n != 0 {

@@ -71,7 +71,8 @@ func (p *proposer) step() bool {
 		return true
 	case <-p.queue.wake:
 	case <-p.timer.C:
-		due = true
+		// What was due when the timer was set may have been done since.
+		due = p.lead.Load() == nil || p.sleep() == 0
 	}
 	if p.lead.Load() == nil {
 		p.queue.fail(ErrNotLeader)
