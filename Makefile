@@ -40,7 +40,7 @@ build: ## Builds bin/phonond and bin/phononctl.
 
 .PHONY: test
 test: tools ## Runs all tests, and first installs the redis-server that some compare with.
-	$(GO) test -timeout 7m ./...
+	$(GO) test -count=1 -timeout 7m ./...
 
 .PHONY: check
 check: ## Checks format, vet, staticcheck, layers, generated docs, and for races.
