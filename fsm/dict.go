@@ -5,17 +5,17 @@ import (
 	"github.com/tidwall/btree"
 )
 
-// cursorBits is the width of a scan cursor inside one dict: the hash by which
-// its entries are ordered. The bits above are left to whoever scans several
-// dicts, such as the groups of a cluster, with one 64-bit cursor.
-const cursorBits = 48
+// CursorBits is the width of a scan cursor inside one machine: the hash by which
+// entries are ordered. The bits above are left to whoever scans several machines,
+// such as the groups of a cluster, with one 64-bit cursor.
+const CursorBits = 48
 
 // hasher places strings in dicts. Its key is the same on every replica and
 // unknown to clients, who therefore cannot choose keys that collide.
 type hasher struct{ k0, k1 uint64 }
 
 func (h hasher) sum(key []byte) uint64 {
-	return siphash.Hash(h.k0, h.k1, key) >> (64 - cursorBits)
+	return siphash.Hash(h.k0, h.k1, key) >> (64 - CursorBits)
 }
 
 // dict is a copy-on-write map from strings, ordered by their hashes: the key

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"phonond/fsm"
 	"phonond/redisproto/command"
 	"phonond/redisproto/resp"
 )
@@ -148,23 +149,20 @@ func (r *Router) split(ctx context.Context, table *Table, c command.Call) resp.V
 	return resp.List(inOrder...)
 }
 
-// cursorBits is the part of a SCAN cursor that belongs to a group. Above it is
-// the number of the group that the scan has come to.
-const cursorBits = 48
-
-// scan asks one group after the other: the cursor says which one, and where.
+// scan asks one group after the other. The cursor is the group's own, and above
+// its bits the number of the group that the scan has come to.
 func (r *Router) scan(ctx context.Context, c command.Call) resp.Value {
 	cursor, err := strconv.ParseUint(string(c.Args[1]), 10, 64)
 	if err != nil {
 		return resp.ErrInvalidCursor
 	}
 	regions := r.cfg.Regions()
-	n := cursor >> cursorBits
+	n := cursor >> fsm.CursorBits
 	if n >= uint64(len(regions)) {
 		return resp.List(resp.Str("0"), resp.EmptyArray)
 	}
 	args := append([][]byte{}, c.Args...)
-	args[1] = strconv.AppendUint(nil, cursor&(1<<cursorBits-1), 10)
+	args[1] = strconv.AppendUint(nil, cursor&(1<<fsm.CursorBits-1), 10)
 	replies, runErr := r.run(ctx, &work{group: regions[n], readOnly: true, calls: []command.Call{{Spec: c.Spec, DB: c.DB, Args: args}}})
 	if runErr != nil {
 		return errorReply(runErr)
@@ -176,9 +174,9 @@ func (r *Router) scan(ctx context.Context, c command.Call) resp.Value {
 	next, _ := strconv.ParseUint(page.Elems[0].Str, 10, 64)
 	switch {
 	case next != 0:
-		next |= n << cursorBits
+		next |= n << fsm.CursorBits
 	case n+1 < uint64(len(regions)):
-		next = (n + 1) << cursorBits
+		next = (n + 1) << fsm.CursorBits
 	}
 	return resp.List(resp.Str(strconv.FormatUint(next, 10)), page.Elems[1])
 }

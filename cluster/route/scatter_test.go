@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"phonond/fsm"
 	"phonond/redisproto/resp"
 )
 
@@ -109,7 +110,7 @@ func TestScanGoesThroughAllGroups(t *testing.T) {
 				t.Errorf("SCAN %s: %+v", bad, v)
 			}
 		}
-		if v := x.do("SCAN", strconv.FormatUint(7<<cursorBits, 10)); text(v) != "[0 []]" {
+		if v := x.do("SCAN", strconv.FormatUint(7<<fsm.CursorBits, 10)); text(v) != "[0 []]" {
 			t.Errorf("a cursor beyond the last group: %+v", v)
 		}
 	})

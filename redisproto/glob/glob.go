@@ -89,15 +89,3 @@ func class(pattern string, p int, c byte) (next int, ok bool) {
 	}
 	return min(p+1, len(pattern)), found != negated
 }
-
-// Literal reports whether pattern has no special bytes, so that it matches
-// only itself and a lookup can take the place of a search.
-func Literal(pattern string) bool {
-	for i := range len(pattern) {
-		switch pattern[i] {
-		case '*', '?', '[', '\\':
-			return false
-		}
-	}
-	return true
-}

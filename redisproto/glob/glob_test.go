@@ -77,14 +77,6 @@ func TestMatchTakesNoExponentialTime(t *testing.T) {
 	}
 }
 
-func TestLiteral(t *testing.T) {
-	for pattern, want := range map[string]bool{"": true, "abc]^-": true, "a*": false, "?": false, "[a": false, `\`: false} {
-		if got := Literal(pattern); got != want {
-			t.Errorf("Literal(%q) = %v, want %v", pattern, got, want)
-		}
-	}
-}
-
 // recursive says the same as [Match] in the plainest way: it tries every
 // length for every star.
 func recursive(pattern, s string) bool {
