@@ -47,6 +47,9 @@ func (n *Node) openGroup(g *genesis, spec system.Group) error {
 	limits.SnapshotInterval = conf.Snapshot.Interval
 	limits.SnapshotEntries = int64(conf.Snapshot.Entries)
 	limits.SnapshotBytes = int64(conf.Snapshot.Bytes)
+	if n.cfg.Limits != nil {
+		n.cfg.Limits(&limits)
+	}
 	var servers []raft.Server
 	for _, id := range spec.Voters {
 		servers = append(servers, raft.Server{Suffrage: raft.Voter, ID: raft.ServerID(id), Address: raft.ServerAddress(id)})

@@ -55,6 +55,8 @@ type Config struct {
 	// Storage opens the storage of a group. Default: bbolt files below the data
 	// directory.
 	Storage func(group string) (*group.Storage, error)
+	// Limits changes the limits of groups that follow from the settings, in tests.
+	Limits func(*group.Limits)
 	// Settle is how long a home voter must have been well before it is given the
 	// lead back. Default 30 s.
 	Settle time.Duration

@@ -1,12 +1,13 @@
 // Package clustertest is a whole cluster in the test's process and in virtual
 // time: start it inside a testing/synctest bubble, cut its network, crash its
-// nodes, wait for conditions. Disks are in memory and keep what was written.
-// Only tests use it.
+// nodes, wait for conditions. Disks are in memory and keep what was written,
+// unless a test brings its own. Only tests use it.
 package clustertest
 
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -55,6 +56,13 @@ type Cluster struct {
 	Settle time.Duration
 	// Goal is the survival goal, "node" by default.
 	Goal placement.Goal
+
+	// The rest may stay nil. Storage is where a node keeps a group; Limits changes
+	// the limits of groups; Fatal is told why a node ends itself, which fails the
+	// test otherwise.
+	Storage func(node, group string) (*group.Storage, error)
+	Limits  func(*group.Limits)
+	Fatal   func(node string, err error)
 }
 
 // node is one node of the cluster, running or not.
@@ -138,11 +146,18 @@ func (c *Cluster) StartAll() {
 // Start starts a node, with what its disk holds.
 func (c *Cluster) Start(name string) {
 	c.t.Helper()
+	if err := c.TryStart(name); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// TryStart starts a node, and leaves it to the caller what to do if that fails.
+func (c *Cluster) TryStart(name string) error {
 	n := c.nodes[name]
 	host := c.Net.Host(name, n.region)
 	gossip, err := host.Gossip(gossipPort + c.moved)
 	if err != nil {
-		c.t.Fatal(err)
+		return err
 	}
 	conf := config.Default()
 	conf.Node, conf.Region, conf.DataDir = name, n.region, filepath.Join(c.dir, name)
@@ -152,13 +167,24 @@ func (c *Cluster) Start(name string) {
 	conf.RESP.Listen, conf.Cluster.Listen, conf.Gossip.Listen = addr(name, respPort+c.moved), addr(name, clusterPort+c.moved), addr(name, gossipPort+c.moved)
 	running, err := cluster.Start(cluster.Config{
 		Config: conf, Version: "test", Log: c.log, Network: host, Gossip: gossip, Lookup: host.Lookup, Settle: c.Settle,
-		Storage: n.disk, Fatal: n.onFatal,
-		Wall: func() time.Time { return time.Now().Add(time.Duration(n.wall.Load())) },
+		Storage: func(group string) (*group.Storage, error) { return c.storage(n, group) },
+		Limits:  c.Limits,
+		Fatal:   func(err error) { c.onFatal(n, err) },
+		Wall:    func() time.Time { return time.Now().Add(time.Duration(n.wall.Load())) },
 	})
 	if err != nil {
-		c.t.Fatal(err)
+		c.Net.Crash(name)
+		return err
 	}
 	n.running.Store(running)
+	return nil
+}
+
+func (c *Cluster) storage(n *node, name string) (*group.Storage, error) {
+	if c.Storage != nil {
+		return c.Storage(n.name, name)
+	}
+	return n.disk(name)
 }
 
 // disk returns the node's disk for a group, which outlives crashes.
@@ -171,7 +197,11 @@ func (n *node) disk(name string) (*group.Storage, error) {
 	return n.disks[name], nil
 }
 
-func (n *node) onFatal(err error) {
+func (c *Cluster) onFatal(n *node, err error) {
+	if c.Fatal != nil {
+		c.Fatal(n.name, err)
+		return
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.fatal == nil {
@@ -211,6 +241,9 @@ func (c *Cluster) Close() {
 	}
 	time.Sleep(5 * time.Minute) // virtual: the libraries' last timers fire
 }
+
+// Node returns a node that runs, nil if it does not.
+func (c *Cluster) Node(name string) *cluster.Node { return c.nodes[name].running.Load() }
 
 // WaitReady waits until every group has a leader that the nodes reach.
 func (c *Cluster) WaitReady(names ...string) {
@@ -302,14 +335,37 @@ func (c *Cluster) Client(name string) *Client {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	conn, err := c.Net.Host("client", "").Dial(ctx, addr(name, respPort+c.moved))
+	client, err := c.Dial(ctx, name)
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	client := &Client{c.t, conn, bufio.NewReader(conn)}
-	client.Do("AUTH", password)
 	return client
 }
+
+// Dial connects to a node, and leaves it to the caller what to do if that fails.
+func (c *Cluster) Dial(ctx context.Context, name string) (*Client, error) {
+	conn, err := c.Net.Host("client", "").Dial(ctx, addr(name, respPort+c.moved))
+	if err != nil {
+		return nil, err
+	}
+	client := &Client{c.t, conn, bufio.NewReader(conn)}
+	if at, ok := ctx.Deadline(); ok {
+		conn.SetDeadline(at)
+		defer conn.SetDeadline(time.Time{})
+	}
+	v, err := client.Try("AUTH", password)
+	if err == nil && v.IsError() {
+		err = errors.New(v.Str)
+	}
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return client, nil
+}
+
+// SetDeadline bounds how long commands wait for their replies from now on.
+func (c *Client) SetDeadline(at time.Time) { c.conn.SetDeadline(at) }
 
 // Close ends the connection.
 func (c *Client) Close() { c.conn.Close() }

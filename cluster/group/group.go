@@ -106,6 +106,9 @@ type Limits struct {
 	// follower that was away for a while need not be sent the snapshot. Default
 	// 128 MiB.
 	TrailingBytes int64
+	// TrailingEntries is how many entries are kept at least, however large they are.
+	// Default 256.
+	TrailingEntries uint64
 	// QueueBytes is how much may wait to be proposed. What comes above is
 	// refused. Default 64 MiB.
 	QueueBytes int64
@@ -115,7 +118,7 @@ type Limits struct {
 func DefaultLimits() Limits {
 	return Limits{
 		SnapshotInterval: 2 * time.Minute, SnapshotEntries: 65536, SnapshotBytes: 64 << 20,
-		TrailingBytes: 128 << 20, QueueBytes: 64 << 20,
+		TrailingBytes: 128 << 20, TrailingEntries: 256, QueueBytes: 64 << 20,
 	}
 }
 

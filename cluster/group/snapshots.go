@@ -7,20 +7,18 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// snapshotPoll is how often it is looked whether a snapshot is due.
+// snapshotPoll is how often it is looked whether a snapshot is due, at least.
 const snapshotPoll = 5 * time.Second
 
-// The bounds of how many entries are kept after a snapshot.
-const (
-	minTrailing = 256
-	maxTrailing = 100_000
-)
+// maxTrailing is how many entries are kept after a snapshot, however small they
+// are.
+const maxTrailing = 100_000
 
 // snapshots takes one whenever it is due, and sizes the log that raft keeps
 // behind it. Raft's own rule counts entries, which here differ in size by a
 // factor of a thousand, and never looks at the time.
 func (g *Group) snapshots() {
-	t := time.NewTicker(snapshotPoll)
+	t := time.NewTicker(min(snapshotPoll, g.cfg.Limits.SnapshotInterval))
 	defer t.Stop()
 	taken := time.Now()
 	var entries, bytes int64 // applied when it was taken
@@ -65,7 +63,7 @@ func (g *Group) sizeLog() {
 		return
 	}
 	perEntry := max(g.stats.bytes.Load()/entries, 1)
-	trailing := uint64(min(max(g.cfg.Limits.TrailingBytes/perEntry, minTrailing), maxTrailing))
+	trailing := min(max(uint64(g.cfg.Limits.TrailingBytes/perEntry), g.cfg.Limits.TrailingEntries), maxTrailing)
 	if now := g.raft.ReloadableConfig().TrailingLogs; trailing < now/2 || trailing > now*2 {
 		g.reload(func(c *raft.ReloadableConfig) { c.TrailingLogs = trailing })
 	}

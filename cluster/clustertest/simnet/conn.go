@@ -79,6 +79,12 @@ func (c *conn) closeLocked(last error) {
 	c.host.net.dropIfClosed(c)
 }
 
+// breakLocked ends the stream here as if the network had reset it: nothing more is
+// read or written. It stays open until its owner closes it.
+func (c *conn) breakLocked() {
+	c.in.Abort(syscall.ECONNRESET)
+}
+
 // dropIfClosed forgets a connection when both ends are closed: then nobody can
 // be waiting for a link to heal.
 func (n *Network) dropIfClosed(c *conn) {

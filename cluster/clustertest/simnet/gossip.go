@@ -79,11 +79,17 @@ func (t *gossip) WriteToAddress(b []byte, addr memberlist.Address) (time.Time, e
 		return now, syscall.ENETDOWN
 	}
 	target, err := n.find(name)
-	if err != nil || n.isCut(t.host, target) {
+	if err != nil || n.isCut(t.host, target) || n.chance(n.weather.Loss) {
 		return now, nil // nobody says that a packet is lost
 	}
-	packet := &memberlist.Packet{Buf: append([]byte(nil), b...), From: t.listener.addr()}
-	time.AfterFunc(n.delay(t.host, target), func() { t.arrive(packet, name, port) })
+	copies := 1
+	if n.chance(n.weather.Duplicate) {
+		copies = 2
+	}
+	for range copies {
+		packet := &memberlist.Packet{Buf: append([]byte(nil), b...), From: t.listener.addr()}
+		time.AfterFunc(n.delay(t.host, target), func() { t.arrive(packet, name, port) })
+	}
 	return now, nil
 }
 

@@ -8,6 +8,7 @@ package simnet
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"slices"
@@ -24,8 +25,9 @@ type Network struct {
 	lastIP  netip.Addr
 	cut     map[link]bool          // by the names of two hosts
 	delays  map[link]time.Duration // by the names of hosts or regions
-	conns   map[*conn]struct{}     // one for each pair of ends, until both are closed
-	changed chan struct{}          // closed and replaced when links or listeners change
+	weather Weather
+	conns   map[*conn]struct{} // one for each pair of ends, until both are closed
+	changed chan struct{}      // closed and replaced when links or listeners change
 }
 
 // link is one direction between two hosts or regions.
@@ -175,6 +177,45 @@ func (n *Network) Delay(from, to string, oneWay time.Duration) {
 	n.delays[link{from, to}] = oneWay
 }
 
+// NoDelay takes back a Delay.
+func (n *Network) NoDelay(from, to string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.delays, link{from, to})
+}
+
+// Weather is what befalls everything that is sent between hosts. Streams keep
+// their order, as TCP does; packets do not.
+type Weather struct {
+	Rand      *rand.Rand    // what is random comes from here; used under the network's lock
+	Jitter    time.Duration // added to each delay, from none to all of it
+	Loss      float64       // the part of the packets that is lost
+	Duplicate float64       // and that arrives twice, the second after a delay of its own
+}
+
+// SetWeather changes the weather. It holds for what is sent from now on.
+func (n *Network) SetWeather(w Weather) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.weather = w
+}
+
+// Reset breaks all streams between a and b, which may be hosts or regions. Both
+// ends are told at once, and what was under way is lost: who waits for an answer
+// does not know whether his request arrived.
+func (n *Network) Reset(a, b string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	left, right := n.members(a), n.members(b)
+	for c := range n.conns {
+		from, to := c.host, c.peer.host
+		if slices.Contains(left, from) && slices.Contains(right, to) || slices.Contains(left, to) && slices.Contains(right, from) {
+			c.breakLocked()
+			c.peer.breakLocked()
+		}
+	}
+}
+
 // members are the hosts that a name stands for.
 func (n *Network) members(name string) []*Host {
 	if h := n.hosts[name]; h != nil {
@@ -210,15 +251,25 @@ func (n *Network) change() {
 // isCut reports whether nothing gets from a to b.
 func (n *Network) isCut(a, b *Host) bool { return n.cut[link{a.name, b.name}] }
 
-// delay is how long it takes from a to b.
+// delay is how long it takes from a to b, this time.
 func (n *Network) delay(a, b *Host) time.Duration {
+	if a == b {
+		return 0
+	}
+	var jitter time.Duration
+	if n.weather.Jitter > 0 {
+		jitter = time.Duration(n.weather.Rand.Int64N(int64(n.weather.Jitter)))
+	}
 	for _, l := range []link{{a.name, b.name}, {a.name, b.region}, {a.region, b.name}, {a.region, b.region}} {
-		if d, ok := n.delays[l]; ok && a != b {
-			return d
+		if d, ok := n.delays[l]; ok {
+			return d + jitter
 		}
 	}
-	return 0
+	return jitter
 }
+
+// chance reports whether what happens to a part of all packets happens to this.
+func (n *Network) chance(part float64) bool { return part > 0 && n.weather.Rand.Float64() < part }
 
 // find is the host at an address or of a name. It may be down.
 func (n *Network) find(host string) (*Host, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"strings"
@@ -340,6 +341,48 @@ func TestGossipPackets(t *testing.T) {
 		us.Shutdown()
 		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
 			t.Fatalf("a stream outlived its transport: %v", err)
+		}
+	})
+}
+
+// TestResetBreaksStreams: both ends hear of it, and new streams can be made.
+func TestResetBreaksStreams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t)
+		send(t, p.dialer, "lost")
+		p.net.Reset("us-1", "eu")
+		for _, end := range []net.Conn{p.dialer, p.server} {
+			if _, err := end.Read(make([]byte, 8)); !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("read after the reset: %v", err)
+			}
+			if _, err := end.Write([]byte("x")); err == nil {
+				t.Error("a write after the reset succeeded")
+			}
+		}
+		c, err := p.us.Dial(t.Context(), "eu-1:7379")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+	})
+}
+
+// TestJitterKeepsStreamsInOrder: bytes come late, each time by another while, but
+// none overtakes another.
+func TestJitterKeepsStreamsInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t)
+		p.net.SetWeather(Weather{Rand: rand.New(rand.NewPCG(1, 2)), Jitter: 300 * ms})
+		start := time.Now()
+		for i := range 10 {
+			send(t, p.dialer, string(rune('0'+i)))
+		}
+		b := make([]byte, 10)
+		if _, err := io.ReadFull(p.server, b); err != nil || string(b) != "0123456789" {
+			t.Errorf("%q, %v", b, err)
+		}
+		if took := time.Since(start); took <= 50*ms || took >= 350*ms {
+			t.Errorf("it took %v", took)
 		}
 	})
 }
