@@ -45,13 +45,16 @@ type Region struct {
 
 // Cluster is a cluster under test.
 type Cluster struct {
-	t       testing.TB
-	Net     *simnet.Network
+	t     testing.TB
+	Net   *simnet.Network
+	nodes map[string]*node
+	dir   string
+	log   *slog.Logger
+	lines logLines
+
+	mu      sync.Mutex
 	regions config.Regions
-	nodes   map[string]*node
-	dir     string
 	moved   int // added to every port
-	log     *slog.Logger
 	// Settle is how long a home voter must be well before it gets the lead back.
 	Settle time.Duration
 	// Goal is the survival goal, "node" by default.
@@ -81,11 +84,10 @@ func New(t testing.TB, regions ...Region) *Cluster {
 	c := &Cluster{
 		t: t, Net: simnet.New(), nodes: map[string]*node{}, dir: t.TempDir(), Settle: 30 * time.Second, Goal: placement.GoalNode,
 	}
-	var lines logLines
-	c.log = slog.New(slog.NewTextHandler(&lines, &slog.HandlerOptions{Level: slog.LevelInfo}))
+	c.log = slog.New(slog.NewTextHandler(&c.lines, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("what the nodes said:\n%s", lines.text.String())
+			t.Logf("what the nodes said:\n%s", c.Said())
 		}
 	})
 	for _, r := range regions {
@@ -112,16 +114,35 @@ func (l *logLines) Write(b []byte) (int, error) {
 	return l.text.Write(b)
 }
 
+// Said returns what the nodes have logged.
+func (c *Cluster) Said() string {
+	c.lines.mu.Lock()
+	defer c.lines.mu.Unlock()
+	return c.lines.text.String()
+}
+
 func addr(host string, port int) string { return fmt.Sprintf("%s:%d", host, port) }
 
 // Move gives all nodes, none of which may be running, other addresses.
 func (c *Cluster) Move() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.moved += 10
-	for _, r := range c.regions {
-		for i := range r.Hosts {
-			r.Hosts[i] = addr(fmt.Sprintf("%s-%d", r.Name, i+1), clusterPort+c.moved)
+	regions := slices.Clone(c.regions) // nodes that are starting read the others
+	for i, r := range regions {
+		regions[i].Hosts = nil
+		for n := range r.Hosts {
+			regions[i].Hosts = append(regions[i].Hosts, addr(fmt.Sprintf("%s-%d", r.Name, n+1), clusterPort+c.moved))
 		}
 	}
+	c.regions = regions
+}
+
+// port is where a node's port is now.
+func (c *Cluster) port(first int) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return first + c.moved
 }
 
 // Names returns the names of all nodes, in order.
@@ -155,16 +176,18 @@ func (c *Cluster) Start(name string) {
 func (c *Cluster) TryStart(name string) error {
 	n := c.nodes[name]
 	host := c.Net.Host(name, n.region)
-	gossip, err := host.Gossip(gossipPort + c.moved)
+	gossip, err := host.Gossip(c.port(gossipPort))
 	if err != nil {
 		return err
 	}
 	conf := config.Default()
 	conf.Node, conf.Region, conf.DataDir = name, n.region, filepath.Join(c.dir, name)
+	c.mu.Lock()
 	conf.Regions = c.regions
+	c.mu.Unlock()
 	conf.SurvivalGoal = c.Goal
 	conf.RESP.Password = password // clients here are not on the node's machine
-	conf.RESP.Listen, conf.Cluster.Listen, conf.Gossip.Listen = addr(name, respPort+c.moved), addr(name, clusterPort+c.moved), addr(name, gossipPort+c.moved)
+	conf.RESP.Listen, conf.Cluster.Listen, conf.Gossip.Listen = addr(name, c.port(respPort)), addr(name, c.port(clusterPort)), addr(name, c.port(gossipPort))
 	running, err := cluster.Start(cluster.Config{
 		Config: conf, Version: "test", Log: c.log, Network: host, Gossip: gossip, Lookup: host.Lookup, Settle: c.Settle,
 		Storage: func(group string) (*group.Storage, error) { return c.storage(n, group) },
@@ -344,7 +367,7 @@ func (c *Cluster) Client(name string) *Client {
 
 // Dial connects to a node, and leaves it to the caller what to do if that fails.
 func (c *Cluster) Dial(ctx context.Context, name string) (*Client, error) {
-	conn, err := c.Net.Host("client", "").Dial(ctx, addr(name, respPort+c.moved))
+	conn, err := c.Net.Host("client", "").Dial(ctx, addr(name, c.port(respPort)))
 	if err != nil {
 		return nil, err
 	}
@@ -391,20 +414,30 @@ func (c *Client) Try(args ...string) (resp.Value, error) {
 // Pipeline sends commands at once and waits for all replies.
 func (c *Client) Pipeline(commands ...[]string) []resp.Value {
 	c.t.Helper()
+	replies, err := c.TryPipeline(commands)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return replies
+}
+
+// TryPipeline sends commands at once. With an error it returns the replies that
+// came before.
+func (c *Client) TryPipeline(commands [][]string) ([]resp.Value, error) {
 	var b []byte
 	for _, args := range commands {
 		b = resp.AppendCommand(b, args...)
 	}
 	if _, err := c.conn.Write(b); err != nil {
-		c.t.Fatal(err)
+		return nil, err
 	}
-	replies := make([]resp.Value, len(commands))
-	for i := range replies {
+	replies := make([]resp.Value, 0, len(commands))
+	for range commands {
 		v, err := resp.Read(c.r)
 		if err != nil {
-			c.t.Fatal(err)
+			return replies, err
 		}
-		replies[i] = v
+		replies = append(replies, v)
 	}
-	return replies
+	return replies, nil
 }

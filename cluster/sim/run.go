@@ -1,0 +1,353 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"phonond/cluster/clustertest"
+	"phonond/cluster/clustertest/simdisk"
+	"phonond/cluster/clustertest/simnet"
+	"phonond/cluster/group"
+	"phonond/cluster/history"
+)
+
+// The bounds of what a cluster owes its clients and its operators.
+const (
+	// answerWithin is how long a call may take: the request timeout and what it takes
+	// to tell.
+	answerWithin = 13 * time.Second
+	// wholeWithin is how long it may take after the last fault until every node
+	// serves every group: a hung disk is noticed after 10 s, a supervisor waits,
+	// raft tries a replica that was away every 10 s.
+	wholeWithin = 60 * time.Second
+	// calm is for how long clients go on after that: all locks must end in time.
+	calm = 8 * time.Second
+	// lockGrace is how late a lock may be given up then.
+	lockGrace = 300 * time.Millisecond
+	// patience is how long a client waits before it gives a connection up.
+	patience = 15 * time.Second
+	// readyWithin is how long one look at a node may take: it asks every group, some
+	// of them from far away.
+	readyWithin = 15 * time.Second
+	// backOff is how long a supervisor waits before it starts a node again.
+	backOff = time.Second
+)
+
+// run is a cluster, its clients, and what befalls them.
+type run struct {
+	t        *testing.T
+	plan     plan
+	seed     uint64
+	cluster  *clustertest.Cluster
+	nodes    map[string]*node
+	faults   *schedule
+	watch    *watch
+	recorder *history.Recorder
+	work     *history.Workload
+	healed   time.Duration // when the cluster was whole again, since the start
+	lived    time.Duration // when it was ended
+	recovery time.Duration
+
+	ended      chan struct{} // closed when the clients are to stop
+	restarting sync.WaitGroup
+}
+
+// node is a node and its supervisor.
+type node struct {
+	name string
+	disk *simdisk.Disk
+
+	life lock // held while it is started or ended
+	up   bool
+	// down is how many faults want it to stay down.
+	down int
+	// troubles is how many faults there are of its disk. A process that has seen one
+	// is excused if it ends itself.
+	troubles int
+	excused  bool
+}
+
+// lock is a mutex that may be held while virtual time passes: a bubble does not
+// know that who waits for a [sync.Mutex] waits.
+type lock chan struct{}
+
+func (l lock) Lock()   { l <- struct{}{} }
+func (l lock) Unlock() { <-l }
+
+// trouble begins (1) or ends (-1) a fault of the disk.
+func (n *node) trouble(by int) {
+	n.life.Lock()
+	defer n.life.Unlock()
+	n.troubles += by
+	n.excused = n.excused || n.troubles > 0
+}
+
+// healDisk ends all faults of the disk.
+func (n *node) healDisk() {
+	n.disk.Disarm()
+	n.disk.Resume()
+	n.disk.Slow(0, 0)
+	n.disk.Fail(nil)
+	n.disk.Fill(false)
+}
+
+func newRun(t *testing.T, o Options) *run {
+	p, err := makePlan(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &run{
+		t: t, plan: p, seed: o.Seed, nodes: map[string]*node{}, watch: newWatch(), ended: make(chan struct{}),
+	}
+	start := time.Now()
+	r.recorder = history.NewRecorder(func() time.Duration { return time.Since(start) })
+	r.work = history.NewWorkload(random(o.Seed, "work"), history.Options{})
+	r.watch.now = func() time.Duration { return time.Since(start) }
+	r.cluster = clustertest.New(t, p.regions...)
+	r.cluster.Goal, r.cluster.Settle = p.goal, p.settle
+	r.cluster.Limits = func(l *group.Limits) { *l = p.limits }
+	r.cluster.Storage = func(name, group string) (*group.Storage, error) { return r.nodes[name].disk.Storage(group) }
+	r.cluster.Fatal = r.onFatal
+	dir := diskDir(t)
+	for _, name := range r.cluster.Names() {
+		at := filepath.Join(dir, name)
+		if err := os.Mkdir(at, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		d := simdisk.New(at, p.store, random(o.Seed, "disk "+name))
+		d.Observe(r.watch.disk(name))
+		r.nodes[name] = &node{name: name, disk: d, life: make(lock, 1)}
+	}
+	r.faults = newSchedule(r)
+	return r
+}
+
+// diskDir is a directory in memory where there is one: what the disks lose is
+// simulated, and nothing is gained by waiting for a real one.
+func diskDir(t *testing.T) string {
+	const memory = "/dev/shm"
+	if _, err := os.Stat(memory); err != nil {
+		return t.TempDir()
+	}
+	dir, err := os.MkdirTemp(memory, "phonond-sim-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// live is the whole life of the cluster.
+func (r *run) live() {
+	r.climate()
+	for _, name := range r.cluster.Names() {
+		r.start(name)
+	}
+	r.cluster.WaitReady(r.cluster.Names()...)
+	var watching, clients sync.WaitGroup
+	stopWatch := make(chan struct{})
+	watching.Go(func() { r.watch.poll(r.cluster, stopWatch) })
+	for i := range r.plan.clients {
+		clients.Go(func() { r.client(i) })
+	}
+	r.faults.play()
+	whole := r.mend()
+	r.healed = r.watch.now()
+	if whole {
+		time.Sleep(calm)
+	}
+	close(r.ended)
+	clients.Wait()
+	if whole {
+		r.lastReads()
+		r.cluster.CheckDigests()
+	}
+	close(stopWatch)
+	watching.Wait()
+	r.lived = r.watch.now()
+	r.end()
+}
+
+// climate makes the links as they are when nothing is wrong.
+func (r *run) climate() {
+	net, rng := r.cluster.Net, random(r.seed, "climate")
+	for i, a := range r.plan.regions {
+		for _, b := range r.plan.regions[:i] {
+			net.Latency(a.Name, b.Name, time.Duration((0.5+rng.Float64())*float64(r.plan.far)))
+		}
+		net.Latency(a.Name, a.Name, r.plan.near)
+	}
+	net.SetWeather(r.weather())
+}
+
+// weather is a little of everything that networks do on good days.
+func (r *run) weather() simnet.Weather {
+	return simnet.Weather{Rand: random(r.seed, "weather"), Jitter: r.plan.near + time.Millisecond, Loss: 0.01, Duplicate: 0.01}
+}
+
+// mend ends all faults and waits until the cluster is whole. It reports whether it
+// came to be.
+func (r *run) mend() bool {
+	start := time.Now()
+	r.climate()
+	r.cluster.Net.HealAll()
+	for _, n := range r.nodes {
+		n.healDisk()
+		r.start(n.name)
+	}
+	for {
+		missing := r.missing()
+		if missing == nil {
+			r.recovery = time.Since(start)
+			return true
+		}
+		if time.Since(start) > wholeWithin {
+			r.watch.violation("the cluster is not whole again %v after the last fault: %v", wholeWithin, missing)
+			return false
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// missing returns nil if every node runs and serves every group.
+func (r *run) missing() error {
+	for _, name := range r.cluster.Names() {
+		n := r.nodes[name]
+		n.life.Lock()
+		running := r.cluster.Node(name)
+		n.life.Unlock()
+		if running == nil {
+			return fmt.Errorf("node %s does not run", name)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), readyWithin)
+		err := running.Ready(ctx)
+		cancel()
+		if err != nil {
+			return fmt.Errorf("node %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// end ends the cluster, after which nothing of it runs any more.
+func (r *run) end() {
+	r.restarting.Wait()
+	for _, name := range r.cluster.Names() {
+		n := r.nodes[name]
+		n.life.Lock()
+		n.excused, n.up = true, false
+		n.life.Unlock()
+	}
+	r.cluster.Close()
+	for _, n := range r.nodes {
+		if err := n.disk.Close(); err != nil {
+			r.t.Error(err)
+		}
+	}
+}
+
+// start starts a node unless it runs or is to stay down.
+func (r *run) start(name string) {
+	n := r.nodes[name]
+	n.life.Lock()
+	defer n.life.Unlock()
+	if n.up || n.down > 0 {
+		return
+	}
+	n.up, n.excused = true, n.troubles > 0
+	if err := r.cluster.TryStart(name); err != nil {
+		r.watch.violation("node %s does not start: %v", name, err)
+		n.up = false
+	}
+}
+
+// crash ends a node as a power failure does, and reports whether it ran.
+func (r *run) crash(name string) bool {
+	n := r.nodes[name]
+	n.life.Lock()
+	defer n.life.Unlock()
+	if !n.up {
+		return false
+	}
+	n.up, n.excused = false, true
+	n.disk.Crash()
+	r.cluster.Crash(name)
+	return true
+}
+
+// killTimeout is when a process that was asked to end ends whatever hangs.
+const killTimeout = 9500 * time.Millisecond
+
+// stop ends a node as SIGTERM does, and reports whether it ran.
+func (r *run) stop(name string) bool {
+	n := r.nodes[name]
+	n.life.Lock()
+	defer n.life.Unlock()
+	if !n.up {
+		return false
+	}
+	n.up, n.excused = false, true
+	kill := time.AfterFunc(killTimeout, n.disk.Crash)
+	r.cluster.Stop(name)
+	kill.Stop()
+	n.disk.Crash()
+	return true
+}
+
+// keepDown keeps nodes down for a while that have been ended.
+func (r *run) keepDown(names []string, end func(name string) bool, d time.Duration) {
+	for _, name := range names {
+		n := r.nodes[name]
+		n.life.Lock()
+		n.down++
+		n.life.Unlock()
+	}
+	var ending sync.WaitGroup
+	for _, name := range names {
+		ending.Go(func() { end(name) })
+	}
+	ending.Wait()
+	r.faults.pause(d)
+	for _, name := range names {
+		n := r.nodes[name]
+		n.life.Lock()
+		n.down--
+		n.life.Unlock()
+		r.start(name)
+	}
+}
+
+// onFatal is what the system does when a process ends itself. What is left of it
+// here for a while longer reaches neither disk nor network.
+func (r *run) onFatal(name string, err error) {
+	n := r.nodes[name]
+	n.disk.Crash()
+	r.cluster.Net.Crash(name)
+	r.restarting.Go(func() {
+		n.life.Lock()
+		excused, up := n.excused, n.up
+		n.life.Unlock()
+		if !up {
+			return // it was ending anyway
+		}
+		if !excused || !aboutDisk(err) {
+			r.watch.violation("node %s ended itself: %v", name, err)
+		}
+		r.crash(name)
+		time.Sleep(backOff)
+		r.start(name)
+	})
+}
+
+// aboutDisk reports whether a node ended itself for what its disk does.
+func aboutDisk(err error) bool {
+	return slices.ContainsFunc([]string{"writing", "trimming", "creating a snapshot", "closing a snapshot", "hung", "reading entry", "no space left", "input/output error", simdisk.ErrGone.Error()},
+		func(what string) bool { return strings.Contains(err.Error(), what) })
+}

@@ -1,0 +1,176 @@
+package sim
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+var (
+	seeds    = flag.Int("seeds", 12, "how many seeds to run")
+	first    = flag.Uint64("first", 1, "the first seed; the others follow")
+	duration = flag.Duration("for", 0, "run seeds for so long instead of a number of them")
+	again    = flag.Int("again", 1, "how often to run each seed")
+	keep     = flag.Bool("keep-going", false, "go on after a violation")
+	kinds    = flag.String("faults", "", "only these kinds of faults, separated by commas")
+	store    = flag.String("store", "", "only this log store: bolt or wal")
+	shape    = flag.String("shape", "", "only this shape of cluster, such as 2+2")
+	inTurn   = flag.Bool("in-turn", false, "one seed after the other, so that the number of them says something")
+	one      = flag.Bool("one", false, "run the first seed in this process and print what came of it: what TestSeeds runs")
+)
+
+// resultMark begins the line by which a process tells its parent what it found.
+const resultMark = "RESULT "
+
+// seedTimeout bounds one run, which takes a second or two when nothing hangs.
+const seedTimeout = 3 * time.Minute
+
+// TestSeeds runs seeds, each in a process of its own: what one breaks, be it
+// the process itself, says nothing of the next.
+func TestSeeds(t *testing.T) {
+	if *one {
+		runOne(t)
+		return
+	}
+	start := time.Now()
+	total := tally{faults: map[string]int{}}
+	jobs := make(chan uint64)
+	var workers sync.WaitGroup
+	atOnce := runtime.GOMAXPROCS(0)
+	if *inTurn {
+		atOnce = 1
+	}
+	for range atOnce {
+		workers.Go(func() {
+			for seed := range jobs {
+				total.add(runSeed(t.Context(), seed))
+			}
+		})
+	}
+	for n := 0; (*duration > 0 || n < *seeds) && (*duration == 0 || time.Since(start) < *duration) && (*keep || total.failed() == 0); n++ {
+		for range *again {
+			jobs <- *first + uint64(n)
+		}
+		if n%200 == 199 {
+			fmt.Printf("%v: %s\n", time.Since(start).Round(time.Second), total.String())
+		}
+	}
+	close(jobs)
+	workers.Wait()
+	fmt.Printf("%s\nwall time %v on %d processors\n", total.String(), time.Since(start).Round(time.Second), atOnce)
+	for _, text := range total.violations {
+		t.Error(text)
+	}
+}
+
+// runOne runs the first seed here.
+func runOne(t *testing.T) {
+	var only []string
+	if *kinds != "" {
+		only = strings.Split(*kinds, ",")
+	}
+	line, err := json.Marshal(Run(t, Options{Seed: *first, Faults: only, Store: *store, Shape: *shape}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Printf("%s%s\n", resultMark, line)
+}
+
+// runSeed runs a seed in another process. One processor makes it more likely that
+// a run of the same seed goes the same way.
+func runSeed(ctx context.Context, seed uint64) (Result, string) {
+	ctx, cancel := context.WithTimeout(ctx, seedTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestSeeds$", "-test.timeout=0", "-one", fmt.Sprint("-first=", seed),
+		"-faults="+*kinds, "-store="+*store, "-shape="+*shape)
+	cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
+	out, err := cmd.CombinedOutput()
+	res := Result{Seed: seed}
+	lines := bufio.NewScanner(bytes.NewReader(out))
+	lines.Buffer(nil, len(out)+1)
+	for lines.Scan() {
+		if text, ok := strings.CutPrefix(lines.Text(), resultMark); ok {
+			if err := json.Unmarshal([]byte(text), &res); err != nil {
+				return res, err.Error()
+			}
+		}
+	}
+	switch {
+	case err != nil:
+		return res, fmt.Sprintf("seed %d: %v; run it again with: make sim SEED=%d\n%s\n%s", seed, err, seed, res.String(), tail(out))
+	case len(res.Violations) > 0:
+		said := filepath.Join(os.TempDir(), fmt.Sprintf("phonond-sim-%d.log", seed))
+		if err := os.WriteFile(said, []byte(res.Log), 0o600); err != nil {
+			said = err.Error()
+		}
+		res.Log = ""
+		return res, fmt.Sprintf("%s\nwhat the nodes said: %s; run it again with: make sim SEED=%d", res.String(), said, seed)
+	}
+	return res, ""
+}
+
+// tail is the end of what a process said.
+func tail(out []byte) []byte {
+	const most = 30_000
+	return out[max(0, len(out)-most):]
+}
+
+// tally adds up results.
+type tally struct {
+	mu         sync.Mutex
+	runs       int
+	virtual    time.Duration
+	sum        Result
+	worst      time.Duration
+	faults     map[string]int
+	violations []string
+}
+
+func (y *tally) add(r Result, violation string) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	y.runs++
+	y.virtual += r.Virtual
+	y.sum.Operations += r.Operations
+	y.sum.Unknown += r.Unknown
+	y.sum.Refused += r.Refused
+	y.worst = max(y.worst, r.Recovery)
+	for name, n := range r.Faults {
+		y.faults[name] += n
+	}
+	if violation != "" {
+		y.violations = append(y.violations, violation)
+		fmt.Println(violation)
+	}
+}
+
+func (y *tally) failed() int {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	return len(y.violations)
+}
+
+func (y *tally) String() string {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d runs, %.1f hours of clusters' lives, %d operations checked (%d of unknown outcome, %d refused), whole again after %v at most, %d violations; faults:",
+		y.runs, y.virtual.Hours(), y.sum.Operations, y.sum.Unknown, y.sum.Refused, y.worst.Round(10*time.Millisecond), len(y.violations))
+	for _, name := range slices.Sorted(maps.Keys(y.faults)) {
+		fmt.Fprintf(&b, " %s %d", name, y.faults[name])
+	}
+	return b.String()
+}
