@@ -157,7 +157,7 @@ func Classify(err error) error {
 	case redis.HasErrorPrefix(err, "TIMEOUT"):
 		return fmt.Errorf("%w: %w", ErrUnknownOutcome, err)
 	}
-	for _, prefix := range []string{"CLUSTERDOWN", "TRYAGAIN", "LOADING", "READONLY"} {
+	for _, prefix := range []string{"CLUSTERDOWN", "TRYAGAIN", "LOADING", "READONLY", "MISCONF"} {
 		if redis.HasErrorPrefix(err, prefix) {
 			return fmt.Errorf("%w: %w", ErrNotApplied, err)
 		}

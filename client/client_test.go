@@ -195,13 +195,14 @@ func TestDoSaysWhetherItWasApplied(t *testing.T) {
 		"BUSY": clienttest.Error("TRYAGAIN the queue is full"),
 		"LOAD": clienttest.Error("LOADING the node is starting"),
 		"OLD":  clienttest.Error("READONLY region fenced"),
+		"FULL": clienttest.Error("MISCONF the disks of group a are full"),
 		"LOST": clienttest.Error("TIMEOUT outcome unknown, request 1-1"),
 		"TYPE": clienttest.Error("WRONGTYPE Operation against a key"),
 	}, clienttest.Drop("CUT", 1))
 	c := open(t, Config{Addrs: []string{node.Addr}})
 	for command, want := range map[string]error{
 		"GET": nil, "NIL": redis.Nil, "DOWN": ErrNotApplied, "BUSY": ErrNotApplied, "LOAD": ErrNotApplied,
-		"OLD": ErrNotApplied, "LOST": ErrUnknownOutcome, "CUT": ErrUnknownOutcome, "TYPE": nil,
+		"OLD": ErrNotApplied, "FULL": ErrNotApplied, "LOST": ErrUnknownOutcome, "CUT": ErrUnknownOutcome, "TYPE": nil,
 	} {
 		_, err := c.Do(t.Context(), command)
 		var reply redis.Error

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -50,7 +51,7 @@ func (n *Node) commands() []redisproto.Command {
 func (n *Node) whenUp(run func(args [][]byte) resp.Value) func(args [][]byte) resp.Value {
 	return func(args [][]byte) resp.Value {
 		if n.router.Load() == nil {
-			return errLoading
+			return n.loading()
 		}
 		return run(args)
 	}
@@ -271,6 +272,7 @@ func (n *Node) status([][]byte) resp.Value {
 func (n *Node) warnings(groups []surveyed) []string {
 	var list []string
 	state := n.state.Load()
+	disks := map[string]group.Space{} // that are not well
 	for _, g := range groups {
 		switch leader := state.Node(g.leader); {
 		case leader == nil:
@@ -281,8 +283,13 @@ func (n *Node) warnings(groups []surveyed) []string {
 		for _, r := range g.replicas {
 			if !r.answered {
 				list = append(list, fmt.Sprintf("group %s: node %s does not answer", g.name, r.node))
+			} else if r.Space.Level != group.SpaceOK {
+				disks[r.node] = r.Space
 			}
 		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(disks)) {
+		list = append(list, fmt.Sprintf("node %s: its disk is %s", id, describeSpace(disks[id])))
 	}
 	var seats []placement.Node
 	for _, node := range state.Nodes {

@@ -2,7 +2,9 @@ package cluster
 
 import (
 	"context"
+	"fmt"
 
+	"phonond/cluster/group"
 	"phonond/redisproto/command"
 	"phonond/redisproto/resp"
 )
@@ -18,11 +20,16 @@ func (b backend) Do(ctx context.Context, calls []command.Call) []resp.Value {
 	}
 	replies := make([]resp.Value, len(calls))
 	for i := range replies {
-		replies[i] = errLoading
+		replies[i] = b.n.loading()
 	}
 	return replies
 }
 
-// errLoading is what clients are told before the node has its groups. They may
-// try again: nothing is applied.
-var errLoading = resp.Err("LOADING phonond is starting and has not found its cluster yet")
+// loading is what clients are told before the node has its groups. They may try
+// again: nothing is applied.
+func (n *Node) loading() resp.Value {
+	if s := n.disk.space(); s.Level == group.SpaceFull && !n.ports.Load() {
+		return resp.Err(fmt.Sprintf("LOADING phonond waits for room on the disk of %s, which is full: %d bytes are free", n.cfg.Config.DataDir, s.Free))
+	}
+	return resp.Err("LOADING phonond is starting and has not found its cluster yet")
+}

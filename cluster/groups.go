@@ -70,7 +70,7 @@ func (n *Node) openGroup(g *genesis, spec system.Group) error {
 				done(group.Pulse{}, errNotUp)
 			}
 		},
-		Fatal: n.cfg.Fatal, Wall: n.cfg.Wall, Log: n.log,
+		Space: n.disk.space, Fatal: n.cfg.Fatal, Wall: n.cfg.Wall, Log: n.log,
 	})
 	if err != nil {
 		s.Close()
@@ -89,7 +89,11 @@ func (n *Node) storage(name string) (*group.Storage, error) {
 	if had && !group.Made(dir) {
 		return nil, fmt.Errorf("%s has lost its log, and with it what this node voted for: %s", dir, group.Advice)
 	}
-	s, err := group.OpenBolt(dir, n.log)
+	open := group.OpenBolt
+	if n.cfg.Config.LogStore == "wal" {
+		open = group.OpenWAL
+	}
+	s, err := open(dir, n.log)
 	if err != nil || had {
 		return s, err
 	}

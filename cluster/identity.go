@@ -28,7 +28,8 @@ type identity struct {
 
 const identityFile = "node.json"
 
-// loadIdentity reads the node's identity, or makes one, and counts the start.
+// loadIdentity reads the node's identity, or makes one, and counts the start. It is
+// for the caller to save.
 func loadIdentity(dir, node, region string) (identity, error) {
 	path := filepath.Join(dir, identityFile)
 	id := identity{Node: node, Region: region, Seat: randomHex(16)}
@@ -46,7 +47,7 @@ func loadIdentity(dir, node, region string) (identity, error) {
 		return identity{}, fmt.Errorf("%s is of a node in region %q, the configuration says %q: a node cannot move between regions", path, id.Region, region)
 	}
 	id.Incarnation++
-	return id, id.save(dir)
+	return id, nil
 }
 
 func (id identity) save(dir string) error { return writeJSON(filepath.Join(dir, identityFile), id) }

@@ -12,7 +12,7 @@ import (
 
 func TestIdentityIsForEver(t *testing.T) {
 	dir := t.TempDir()
-	first, err := loadIdentity(dir, "e1", "east")
+	first, err := startAs(dir, "e1", "east")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,7 +24,7 @@ func TestIdentityIsForEver(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, node := range []string{"e1", ""} { // the name need not be configured again
-		id, err := loadIdentity(dir, node, "east")
+		id, err := startAs(dir, node, "east")
 		if err != nil || id.Node != "e1" || id.Seat != first.Seat || id.Incarnation != uint64(i+2) || len(id.Groups) != 1 {
 			t.Errorf("start %d: %+v, %v", i+2, id, err)
 		}
@@ -33,21 +33,21 @@ func TestIdentityIsForEver(t *testing.T) {
 		{"e2", "east", "a node's id is for ever"},
 		{"e1", "west", "a node cannot move between regions"},
 	} {
-		if _, err := loadIdentity(dir, tc.node, tc.region); err == nil || !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), identityFile) {
+		if _, err := startAs(dir, tc.node, tc.region); err == nil || !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), identityFile) {
 			t.Errorf("%s in %s: %v", tc.node, tc.region, err)
 		}
 	}
-	if id, err := loadIdentity(dir, "e1", "east"); err != nil || id.Incarnation != 4 {
+	if id, err := startAs(dir, "e1", "east"); err != nil || id.Incarnation != 4 {
 		t.Errorf("a refused start was counted: %+v, %v", id, err)
 	}
 }
 
 func TestNamelessNodeMakesAnId(t *testing.T) {
-	a, err := loadIdentity(t.TempDir(), "", "east")
+	a, err := startAs(t.TempDir(), "", "east")
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := loadIdentity(t.TempDir(), "", "east")
+	b, err := startAs(t.TempDir(), "", "east")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func TestDamagedIdentityIsNotReplaced(t *testing.T) {
 			if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			_, err := loadIdentity(dir, "e1", "east")
+			_, err := startAs(dir, "e1", "east")
 			if err == nil || !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), group.Advice) {
 				t.Errorf("it says %v", err)
 			}
@@ -122,4 +122,13 @@ func TestWriteJSONIsAllOrNothing(t *testing.T) {
 	if err := writeJSON(path, []int{5}); err == nil || read()[0] != 4 {
 		t.Errorf("a write that fails: %v, and the file has %v", err, read())
 	}
+}
+
+// startAs does with the identity what a start does.
+func startAs(dir, node, region string) (identity, error) {
+	id, err := loadIdentity(dir, node, region)
+	if err != nil {
+		return id, err
+	}
+	return id, id.save(dir)
 }

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"phonond/cluster/group"
 	"phonond/fsm"
 	"phonond/redisproto"
 	"phonond/redisproto/resp"
@@ -83,7 +84,15 @@ func (n *Node) infoPersistence() []redisproto.Field {
 	}
 	// What a client was answered is on the disks of a majority: tools look for it
 	// in the fields of the append-only file.
-	return []redisproto.Field{field("loading", loading), field("aof_enabled", 1), field("aof_last_write_status", "ok")}
+	disk, status := n.disk.space(), "ok"
+	if disk.Level == group.SpaceFull {
+		status = "err"
+	}
+	list := []redisproto.Field{field("loading", loading), field("aof_enabled", 1), field("aof_last_write_status", status)}
+	if n.disk.watched() {
+		list = append(list, field("disk_level", disk.Level.String()), field("disk_free", disk.Free))
+	}
+	return list
 }
 
 // infoReplication says master: any node takes writes.

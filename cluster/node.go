@@ -57,6 +57,10 @@ type Config struct {
 	Storage func(group string) (*group.Storage, error)
 	// Limits changes the limits of groups that follow from the settings, in tests.
 	Limits func(*group.Limits)
+	// Space tells how many bytes are left on the disk, and how many it has in all.
+	// Default: what the system says of the data directory; with Storage, that there is
+	// always enough.
+	Space func() (free, total uint64, err error)
 	// Settle is how long a home voter must have been well before it is given the
 	// lead back. Default 30 s.
 	Settle time.Duration
@@ -67,6 +71,7 @@ type Node struct {
 	cfg      Config
 	log      *slog.Logger
 	lock     *os.File // held while the node uses its data directory
+	disk     *disk
 	identity identity
 	self     system.Node
 	started  time.Time
@@ -81,19 +86,22 @@ type Node struct {
 	state   atomic.Pointer[system.State] // what the system group said last
 	table   atomic.Pointer[route.Table]
 	router  atomic.Pointer[route.Router] // nil until the node has its groups
+	ports   atomic.Bool                  // mux and gossip are there
 	groups  map[string]*group.Group      // complete before router is set
 
 	ctx    context.Context // of the node's own tasks
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup
-	// starting is comeUp alone: until it is done, what there is to stop may grow.
+	// starting is what leads to comeUp, and it: until that is done, what there is to
+	// stop may grow.
 	starting sync.WaitGroup
 	failed   chan error // the reason for which the node has not come up
 }
 
 // Start starts a node. It returns once the ports are open: finding the cluster
 // goes on behind, and until it is found clients are told that the node is
-// loading. [Node.Ready] waits for it.
+// loading. [Node.Ready] waits for it. While the disk is full only the port for clients
+// is open, and the rest follows when there is room.
 func Start(cfg Config) (_ *Node, err error) {
 	if cfg.Network == nil {
 		cfg.Network = mux.TCP()
@@ -111,19 +119,51 @@ func Start(cfg Config) (_ *Node, err error) {
 			n.Kill()
 		}
 	}()
-	steps := []func() error{n.openData, n.openMux, n.openResp, n.openGossip}
-	for _, step := range steps {
-		if err := step(); err != nil {
+	if err := n.openData(); err != nil {
+		return nil, err
+	}
+	if n.disk.space().Level == group.SpaceFull {
+		if err := n.openResp(); err != nil {
 			return nil, err
 		}
+		n.starting.Go(func() {
+			err := n.disk.waitForRoom(n.ctx)
+			if err == nil {
+				err = n.openPorts()
+			}
+			n.comeUp(err)
+		})
+		return n, nil
 	}
-	n.starting.Go(n.comeUp)
+	if err := n.openPorts(); err != nil {
+		return nil, err
+	}
+	n.starting.Go(func() { n.comeUp(nil) })
 	return n, nil
 }
 
-// comeUp finds the cluster and starts this node's part of it.
-func (n *Node) comeUp() {
-	err := n.findAndJoin()
+// openPorts counts the start and opens the ports that are not open yet.
+func (n *Node) openPorts() error {
+	steps := []func() error{n.countStart, n.openMux, n.openResp, n.openGossip}
+	if n.resp != nil {
+		steps = []func() error{n.countStart, n.openMux, n.openGossip}
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	n.ports.Store(true)
+	n.tasks.Go(func() { n.disk.watch(n.ctx) })
+	return nil
+}
+
+// comeUp finds the cluster and starts this node's part of it, unless it has failed
+// before.
+func (n *Node) comeUp(err error) {
+	if err == nil {
+		err = n.findAndJoin()
+	}
 	if err != nil && n.ctx.Err() == nil {
 		n.log.Error("the node cannot start", "error", err)
 		n.failed <- err
@@ -158,6 +198,7 @@ func (n *Node) findAndJoin() error {
 	n.tasks.Go(n.register)
 	n.tasks.Go(n.meet)
 	n.tasks.Go(n.preferHome)
+	n.tasks.Go(n.shedLead)
 	return nil
 }
 
@@ -298,7 +339,7 @@ func (n *Node) Stop(ctx context.Context) {
 
 // Kill ends the node at once, as a crash does: what is in flight stays so.
 func (n *Node) Kill() {
-	if n.mux != nil {
+	if n.ports.Load() {
 		n.mux.Close()
 	}
 	ctx, cancel := context.WithCancel(context.Background())

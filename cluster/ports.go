@@ -23,6 +23,11 @@ func (n *Node) openData() error {
 	if n.lock, err = lockData(conf.DataDir); err != nil {
 		return err
 	}
+	stat := n.cfg.Space
+	if stat == nil && n.cfg.Storage == nil {
+		stat = func() (free, total uint64, err error) { return statDisk(conf.DataDir) }
+	}
+	n.disk = newDisk(conf.DataDir, uint64(conf.Disk.Low), uint64(conf.Disk.Reserve), stat, n.log)
 	id, err := loadIdentity(conf.DataDir, conf.Node, conf.Region)
 	if err != nil {
 		return err
@@ -39,6 +44,9 @@ func (n *Node) openData() error {
 	}
 	return err
 }
+
+// countStart makes the start known for ever.
+func (n *Node) countStart() error { return n.identity.save(n.cfg.Config.DataDir) }
 
 // openMux opens the port between nodes and answers those who have no cluster.
 func (n *Node) openMux() (err error) {

@@ -61,20 +61,54 @@ func (n *Node) heir(name string, g *group.Group) string {
 			home = append(home, id)
 		}
 	}
-	heir, _ := n.successor(g, home)
+	heir, _ := n.successor(g, home, group.SpaceOK)
 	return heir
+}
+
+// shedEvery is how long a leader whose disk is full waits before it looks again for
+// one that has room: each attempt is paid for with writes that wait.
+const shedEvery = 10 * time.Second
+
+// shedLead gives the lead of a group away while the disk here is less well than that
+// of another voter.
+func (n *Node) shedLead() {
+	notBefore := map[string]time.Time{}
+	for n.pause(preferEvery, false) {
+		level := n.disk.space().Level
+		if level == group.SpaceOK {
+			continue
+		}
+		for name, g := range n.groups {
+			if !g.Leads() || time.Now().Before(notBefore[name]) {
+				continue
+			}
+			heir, err := n.successor(g, n.state.Load().Group(name).Leaders, level-1)
+			if err != nil {
+				continue
+			}
+			n.log.Warn("giving the lead to a node whose disk has room", "group", name, "to", heir, "here", level)
+			ctx, cancel := context.WithTimeout(n.ctx, transferTimeout)
+			if err := g.Transfer(ctx, heir); err != nil {
+				n.log.Warn("the lead was not handed over", "group", name, "to", heir, "error", err)
+			}
+			cancel()
+			notBefore[name] = time.Now().Add(shedEvery)
+		}
+	}
 }
 
 // errNoSuccessor is returned when none of the nodes asked could take the lead.
 var errNoSuccessor = errors.New("no other voter is up to date and well")
 
-// successor returns the first of the candidates that could lead the group now: it
-// is in touch, and has all that was committed when it was asked. That has to be
-// known before raft is asked to hand over: while raft tries with one that it has
-// not reached for a while, for up to ten seconds, every write waits.
-func (n *Node) successor(g *group.Group, candidates []string) (string, error) {
+// successor returns the best of the candidates that could lead the group now: its disk
+// is no worse than the given level, it is in touch, and has all that was committed when
+// it was asked. That has to be known before raft is asked to hand over: while raft
+// tries with one that it has not reached for a while, for up to ten seconds, every
+// write waits.
+func (n *Node) successor(g *group.Group, candidates []string, worst group.Level) (string, error) {
 	mine := g.Status()
 	reason := errNoSuccessor
+	best := "" // the first of those with the most room
 	for _, id := range candidates {
 		if id == n.self.ID || !slices.Contains(mine.Voters, id) {
 			continue
@@ -90,11 +124,22 @@ func (n *Node) successor(g *group.Group, candidates []string) (string, error) {
 			if s.Group != g.Name() {
 				continue
 			}
+			if s.Space.Level > worst {
+				reason = fmt.Errorf("node %s: its disk is %s", id, describeSpace(s.Space))
+				continue
+			}
 			if s.Term == mine.Term && s.LastLog >= mine.Commit && s.LastContact >= 0 && s.LastContact < maxSilence {
-				return id, nil
+				if s.Space.Level == group.SpaceOK {
+					return id, nil
+				}
+				best, worst = id, s.Space.Level-1
+				continue
 			}
 			reason = fmt.Errorf("node %s is not up to date: its last entry is %d, the group has committed %d, and it heard from the leader %v ago", id, s.LastLog, mine.Commit, s.LastContact)
 		}
+	}
+	if best != "" {
+		return best, nil
 	}
 	return "", reason
 }
@@ -105,7 +150,7 @@ func (n *Node) handOver(ctx context.Context, g *group.Group, to string) error {
 	if to == "" {
 		candidates = n.state.Load().Group(g.Name()).Leaders
 	}
-	successor, err := n.successor(g, candidates)
+	successor, err := n.successor(g, candidates, group.SpaceFull) // rather than none
 	if err != nil {
 		return err
 	}

@@ -172,14 +172,28 @@ func (d *dict[V]) at(r uint64) *node[V] {
 	return n
 }
 
-// load appends an entry that comes after all others, as a snapshot lists them.
-func (d *dict[V]) load(key string, val V) {
+// load appends an entry, as a snapshot lists them, and reports whether it does come
+// after all others; otherwise nothing changes.
+func (d *dict[V]) load(key string, val V) bool {
 	h := d.hash.sum([]byte(key))
-	if head, ok := d.tree.Get(h); ok {
+	last, head, some := d.tree.Max()
+	switch {
+	case !some || h > last:
+		d.tree.Load(h, &node[V]{key: key, val: val})
+	case h == last && head.end().key < key:
 		chain, _ := insert(head, key, val)
 		d.tree.Set(h, chain)
-	} else {
-		d.tree.Load(h, &node[V]{key: key, val: val})
+	default:
+		return false
 	}
 	d.n++
+	return true
+}
+
+// end returns the last node of a chain.
+func (n *node[V]) end() *node[V] {
+	for n.next != nil {
+		n = n.next
+	}
+	return n
 }

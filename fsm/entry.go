@@ -142,12 +142,7 @@ func DecodeEntry(b []byte) (*Entry, error) {
 		Epoch: d.uvarint(), Term: d.uvarint(), Stamp: d.varint(), Wall: d.varint(),
 		CheckIndex: d.uvarint(), CheckDigest: d.uint64(),
 	}
-	if n := d.count(); n > 0 {
-		e.Requests = make([]Request, n)
-	}
-	for i := range e.Requests {
-		d.request(&e.Requests[i])
-	}
+	e.Requests = several(&d, minRequest, (*decoder).request)
 	if d.err == nil && len(d.b) > 0 {
 		d.fail("%d bytes too many", len(d.b))
 	}
@@ -228,18 +223,48 @@ func (d *decoder) uint64() uint64 {
 	return n
 }
 
-// count reads the number of things that follow, each of at least one byte.
-func (d *decoder) count() int {
-	n := d.uvarint()
-	if n > uint64(len(d.b)) {
+// The fewest bytes that one of each takes: no count of more than fit in what is left
+// is believed.
+const (
+	minRequest     = 12 // of kind OpenOrigin, without a name
+	minReadVersion = 3
+	minCall        = 2 // without arguments
+	minString      = 1
+)
+
+// maxAhead is how many elements are allocated on the word of a count alone. Beyond
+// them there is room for what has been read, so that what a damaged or hostile count
+// costs is in proportion to the bytes that came with it.
+const maxAhead = 1024
+
+// count reads the number of things that follow, each of at least so many bytes.
+func (d *decoder) count(least int) int {
+	n, left := d.uvarint(), uint64(len(d.b))
+	if n > left || n*uint64(least) > left {
 		d.fail("count %d with %d bytes left", n, len(d.b))
 		return 0
 	}
 	return int(n)
 }
 
+// several reads a count and so many elements, nil for none.
+func several[T any](d *decoder, least int, read func(*decoder, *T)) []T {
+	n := d.count(least)
+	if n == 0 {
+		return nil
+	}
+	all := make([]T, min(n, maxAhead))
+	for i := 0; i < n && d.err == nil; i++ {
+		if i == len(all) {
+			all = append(all, *new(T))
+		}
+		read(d, &all[i])
+	}
+	return all
+}
+
 func (d *decoder) bytes() []byte {
-	n := d.count()
+	n := d.count(1)
 	s := d.b[:n:n]
 	d.b = d.b[n:]
 	return s
@@ -261,33 +286,31 @@ func (d *decoder) request(r *Request) {
 	case OpenOrigin:
 		r.Node = string(d.bytes())
 	case Run:
-		if n := d.count(); n > 0 {
-			r.Reads = make([]ReadVersion, n)
-		}
-		for i := range r.Reads {
-			r.Reads[i] = ReadVersion{DB: d.db(), Key: d.bytes(), Version: d.uvarint()}
-		}
+		r.Reads = several(d, minReadVersion, (*decoder).readVersion)
 		r.Calls = d.calls()
 	default:
 		d.fail("request of unknown kind %d", r.Kind)
 	}
 }
 
-func (d *decoder) calls() []command.Call {
-	n := d.count()
-	if n == 0 {
-		return nil
-	}
-	calls := make([]command.Call, n)
-	for i := range calls {
-		calls[i].DB = d.db()
-		calls[i].Args = d.strings()
-	}
-	return calls
+func (d *decoder) readVersion(r *ReadVersion) {
+	*r = ReadVersion{DB: d.db(), Key: d.bytes(), Version: d.uvarint()}
 }
 
+func (d *decoder) calls() []command.Call { return several(d, minCall, (*decoder).call) }
+
+func (d *decoder) call(c *command.Call) { c.DB, c.Args = d.db(), d.strings() }
+
+// strings reads arguments. Those of many calls share an allocation.
 func (d *decoder) strings() [][]byte {
-	n := d.count()
+	n := d.count(minString)
+	if n > maxAhead {
+		args := make([][]byte, 0, maxAhead)
+		for len(args) < n && d.err == nil {
+			args = append(args, d.bytes())
+		}
+		return args
+	}
 	if len(d.args) < n {
 		d.args = make([][]byte, max(n, 64))
 	}

@@ -2,12 +2,14 @@ package fsm
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -84,16 +86,25 @@ func TestDamagedEntryIsRefused(t *testing.T) {
 	}
 }
 
+// FuzzDecodeEntry: whatever the bytes, they are refused at a cost in proportion to
+// their number, or they are an entry, which survives its own bytes and which a
+// machine applies or refuses.
 func FuzzDecodeEntry(f *testing.F) {
 	f.Add(sampleEntry().Append(nil))
 	for _, b := range script(rand.New(rand.NewPCG(1, 1)), 5) {
 		f.Add(b)
 	}
+	for _, b := range lyingEntries(64) {
+		f.Add(b)
+	}
+	table := DataCommands()
 	f.Fuzz(func(t *testing.T, b []byte) {
-		e, err := DecodeEntry(b)
+		var e *Entry
+		var err error
+		boundedAlloc(t, len(b), func() { e, err = DecodeEntry(b) })
 		if err != nil {
-			if !errors.Is(err, ErrEntry) {
-				t.Fatalf("error %v", err)
+			if !errors.Is(err, ErrEntry) || e != nil {
+				t.Fatalf("entry %v, error %v", e, err)
 			}
 			return
 		}
@@ -101,11 +112,42 @@ func FuzzDecodeEntry(f *testing.F) {
 		if err != nil || !reflect.DeepEqual(again, e) {
 			t.Fatalf("%+v became %+v: %v", e, again, err)
 		}
-		m := New(testConfig())
+		cfg := testConfig()
+		cfg.Table = table
+		cfg.OnPanic = func(command string, panicked any) { t.Errorf("%s panicked: %v", command, panicked) }
+		m := New(cfg)
 		if _, err := m.Apply(1, e.Term, e); err != nil && !errors.Is(err, ErrEntry) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// lyingEntries are entries that count as much as so many bytes allow, of requests, of
+// versions read, of calls, of arguments, where those bytes are none of it.
+func lyingEntries(bytesBehind int) map[string][]byte {
+	behind := bytes.Repeat([]byte{0xff}, bytesBehind)
+	head := (&Entry{Epoch: 1}).appendHeader(nil, 1)
+	run := (&Request{Kind: Run}).Append(head)
+	run = run[:len(run)-2] // without its two counts
+	lie := func(least int) []byte { return append(binary.AppendUvarint(nil, uint64(bytesBehind/least)), behind...) }
+	return map[string][]byte{
+		"requests":  slices.Concat(head[:len(head)-1], lie(minRequest)),
+		"reads":     slices.Concat(run, lie(minReadVersion)),
+		"calls":     slices.Concat(run, []byte{0}, lie(minCall)),
+		"arguments": slices.Concat(run, []byte{0, 1, 0}, lie(minString)),
+	}
+}
+
+// A count is believed as far as what was read bears it out: frames of other nodes are
+// decoded before anything else is known of them.
+func TestCountsThatLieAreCheap(t *testing.T) {
+	for what, b := range lyingEntries(1 << 20) {
+		var err error
+		boundedAlloc(t, 0, func() { _, err = DecodeEntry(b) })
+		if !errors.Is(err, ErrEntry) {
+			t.Errorf("%s: error %v", what, err)
+		}
+	}
 }
 
 // TestFormatsAreTheOnesOnDisk compares with files that a release has written: a

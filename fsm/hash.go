@@ -262,7 +262,8 @@ func (h hash) encode(e *encoder) {
 func decodeHash(d *snapshotReader, n uint64, hs hasher) object {
 	h := hash{newElements[string](hs)}
 	for range n {
-		h.load(d.string(), d.string())
+		field, value := d.string(), d.string()
+		d.ordered(h.load(field, value), "field")
 		if d.err != nil {
 			return nil
 		}

@@ -57,6 +57,7 @@ type scriptRun struct {
 	script     *lockScript
 	keys, argv [][]byte
 	changes    bool
+	grows      bool // it makes a key
 }
 
 // arg returns KEYS[i] or ARGV[i], counted from 1, nil if there are fewer.
@@ -130,7 +131,7 @@ func (s *scriptRun) acquire() resp.Value {
 	if s.find(key) != nil {
 		return resp.Int(0)
 	}
-	s.changes = true
+	s.changes, s.grows = true, true
 	if s.tx != nil {
 		s.tx.setString(key, string(token), 0)
 	}
@@ -256,7 +257,7 @@ func (s *scriptRun) touchOrSet() resp.Value {
 	case held:
 		return resp.Int(0)
 	}
-	s.changes = true
+	s.changes, s.grows = true, true
 	if s.tx != nil {
 		s.tx.setString(s.keys[0], string(token), at)
 	}

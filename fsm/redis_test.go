@@ -2,7 +2,6 @@ package fsm
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -30,14 +29,20 @@ func startRedis(t testing.TB) string {
 	addr := ln.Addr().String()
 	_, port, _ := net.SplitHostPort(addr)
 	ln.Close()
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, path, "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", t.TempDir())
+	// The shell ends the server when its own input ends, which it also does when this
+	// process is killed, as the fuzzer's workers are.
+	cmd := exec.Command("sh", "-c", `"$@" & read -r _; kill -9 $!; wait`, "sh",
+		path, "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", t.TempDir())
+	input, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		cancel()
-		cmd.Wait() // killed: its error says no more
+		input.Close()
+		cmd.Wait() // its error says that it was killed
 	})
 	// Wait for an answer: the port is there before the server.
 	deadline := time.Now().Add(10 * time.Second)
@@ -85,15 +90,31 @@ func connect(t testing.TB, addr string, proto int) *redisConn {
 }
 
 func (c *redisConn) do(args ...string) (resp.Value, error) {
-	b := fmt.Appendf(nil, "*%d\r\n", len(args))
-	for _, a := range args {
-		b = fmt.Appendf(b, "$%d\r\n%s\r\n", len(a), a)
+	replies, err := c.pipeline([][]string{args})
+	if err != nil {
+		return resp.Value{}, err
+	}
+	return replies[0], nil
+}
+
+// pipeline sends many commands before it reads the first reply.
+func (c *redisConn) pipeline(commands [][]string) ([]resp.Value, error) {
+	var b []byte
+	for _, args := range commands {
+		b = resp.AppendCommand(b, args...)
 	}
 	c.SetDeadline(time.Now().Add(10 * time.Second))
 	if _, err := c.Write(b); err != nil {
-		return resp.Value{}, err
+		return nil, err
 	}
-	return readReply(c.r)
+	replies := make([]resp.Value, len(commands))
+	for i := range replies {
+		var err error
+		if replies[i], err = readReply(c.r); err != nil {
+			return nil, err
+		}
+	}
+	return replies, nil
 }
 
 // must is do for a connection that works.

@@ -10,9 +10,9 @@ import (
 
 var scriptCommands = group("scripting",
 	write("eval", -3, 0, evalCmd, "script numkeys [key [key ...]] [arg [arg ...]]", "Runs a lock script, and makes it known to EVALSHA.").
-		numKeys(2).flags(command.NoScript).since("2.6.0").refuse(evalRefuse),
+		numKeys(2).flags(command.NoScript).since("2.6.0").refuse(evalRefuse).grows(evalGrows),
 	write("evalsha", -3, 0, evalshaCmd, "sha1 numkeys [key [key ...]] [arg [arg ...]]", "Runs a lock script that is known by its SHA1.").
-		numKeys(2).flags(command.NoScript).since("2.6.0").refuse(evalshaRefuse),
+		numKeys(2).flags(command.NoScript).since("2.6.0").refuse(evalshaRefuse).grows(evalshaGrows),
 	container("script", "The scripts that EVALSHA knows.",
 		write("script|load", 3, 0, scriptLoadCmd, "script", "Makes a lock script known to EVALSHA; its SHA1.").
 			flags(command.NoScript).scatter(command.AllGroups).since("2.6.0").refuse(scriptLoadRefuse),

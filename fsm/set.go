@@ -256,7 +256,8 @@ func (s set) encode(e *encoder) {
 func decodeSet(d *snapshotReader, n uint64, h hasher) object {
 	s := newSet(h)
 	for range n {
-		s.load(d.string(), struct{}{})
+		member := d.string()
+		d.ordered(s.load(member, struct{}{}), "member")
 		if d.err != nil {
 			return nil
 		}

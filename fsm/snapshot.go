@@ -83,7 +83,8 @@ func Restore(cfg Config, r io.Reader) (*Machine, error) {
 	d.header(m)
 	d.origins(m)
 	for range d.count() {
-		m.scripts.set(d.string(), d.string())
+		sha, text := d.string(), d.string()
+		d.ordered(m.scripts.load(sha, text), "script")
 		if d.err != nil {
 			return nil, d.err
 		}
@@ -180,10 +181,15 @@ func (d *snapshotReader) header(m *Machine) {
 }
 
 func (d *snapshotReader) origins(m *Machine) {
-	for range d.count() {
+	last := uint64(0)
+	for i := range d.count() {
 		o := &origin{id: d.uint64(), node: d.string(), seen: d.varint(), maxSeq: d.uvarint(), acked: d.uvarint()}
+		d.ordered(i == 0 || o.id > last, "origin")
+		last = o.id
 		for range d.count() {
 			seq := d.uvarint()
+			end, _, some := o.done.Max()
+			d.ordered(!some || seq > end, "request")
 			var replies []resp.Value
 			for range d.count() {
 				v, rest, err := resp.DecodeBinary([]byte(d.string()))
@@ -222,7 +228,10 @@ func (d *snapshotReader) entry(db *database) {
 			return
 		}
 	}
-	db.keys.load(key, e)
+	d.ordered(db.keys.load(key, e), "key")
+	if d.err != nil {
+		return
+	}
 	if e.deadline != 0 {
 		db.due.Set(deadline{e.deadline, key})
 	}

@@ -178,6 +178,8 @@ func (d *snapshotReader) number(used int) {
 		d.fail(io.ErrUnexpectedEOF)
 	case used < 0:
 		d.failf("a number of more than 64 bits")
+	case used > 1 && d.buf[d.pos+used-1] == 0:
+		d.failf("a number that is longer than need be")
 	default:
 		d.pos += used
 	}
@@ -215,6 +217,13 @@ func (d *snapshotReader) string() string {
 		return ""
 	}
 	return d.raw(int(n))
+}
+
+// ordered fails unless something came after what stands before it.
+func (d *snapshotReader) ordered(ok bool, what string) {
+	if !ok {
+		d.failf("its %ss are out of order", what)
+	}
 }
 
 // trailer compares the checksum, after which nothing may follow.

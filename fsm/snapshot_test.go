@@ -66,7 +66,7 @@ var drawForms = []string{
 var testTable = DataCommands()
 
 // randomCall returns a call that the table knows.
-func randomCall(rnd *rand.Rand) command.Call {
+func randomCall(rnd chooser) command.Call {
 	for {
 		all := forms
 		if rnd.IntN(8) == 0 {
@@ -239,19 +239,4 @@ func TestLongStringsSurviveASnapshot(t *testing.T) {
 	want := r.do("GET", "long")
 	r.m = restored(t, r.m)
 	wantReply(t, r.do("GET", "long"), want)
-}
-
-func FuzzRestore(f *testing.F) {
-	f.Add(written(f, sampleMachine(f)))
-	f.Add(written(f, New(testConfig())))
-	f.Add([]byte("PHSN\x01\x02eu"))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		m, err := Restore(testConfig(), bytes.NewReader(b))
-		if err != nil && !errors.Is(err, ErrSnapshot) {
-			t.Fatalf("error %v", err)
-		}
-		if err == nil && m.Snapshot().Sum() == 0 {
-			t.Fatal("a machine without a sum")
-		}
-	})
 }

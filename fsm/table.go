@@ -21,6 +21,9 @@ type Command struct {
 	// nothing, such as SET NX on a key that is held: ok is false when it would
 	// change something. The leader answers with it without writing to the log.
 	Refuse func(v *View, args [][]byte) (reply resp.Value, ok bool)
+	// Grows, which may be nil, reports whether a writing command without the flag
+	// DenyOOM would make the state larger all the same.
+	Grows func(v *View, args [][]byte) bool
 	// Subs are the subcommands of a container such as SCRIPT. Their names are
 	// "script|load".
 	Subs []Command
@@ -140,6 +143,8 @@ func (c Command) scatter(s command.Scatter) Command { c.Scatter = s; return c }
 func (c Command) since(version string) Command { c.Since = version; return c }
 
 func (c Command) refuse(f func(*View, [][]byte) (resp.Value, bool)) Command { c.Refuse = f; return c }
+
+func (c Command) grows(f func(*View, [][]byte) bool) Command { c.Grows = f; return c }
 
 // group marks the rows of one type with the group that COMMAND DOCS shows.
 func group(name string, rows ...Command) []Command {

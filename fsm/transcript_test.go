@@ -52,7 +52,7 @@ func (s *step) shown(v resp.Value) string {
 	return cliText(v, "")
 }
 
-func readTranscript(t *testing.T, path string) []step {
+func readTranscript(t testing.TB, path string) []step {
 	t.Helper()
 	b, err := os.ReadFile(path)
 	if err != nil {

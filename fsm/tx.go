@@ -246,6 +246,13 @@ func (t *Tx) loadScript(sha string, text []byte) {
 // flushScripts makes EVALSHA forget all scripts.
 func (t *Tx) flushScripts() { t.scripts, t.scriptsFlushed = nil, true }
 
+// keepScripts drops what was staged but for scripts: EVALSHA knows one that EVAL has
+// run, whatever came of it.
+func (t *Tx) keepScripts() {
+	clear(t.changes)
+	t.changes, t.index, t.flushed, t.tokens = t.changes[:0], nil, [Databases]bool{}, 0
+}
+
 // commit makes the staged changes part of the state and of the digest.
 func (t *Tx) commit() {
 	m := t.m
@@ -298,8 +305,9 @@ func (m *Machine) run(cmd *Command, db int, args [][]byte) (reply resp.Value) {
 	if cmd.Write == nil {
 		return cmd.Read(&t.View, args)
 	}
-	if reply = cmd.Write(t, args); !reply.IsError() {
-		t.commit()
+	if reply = cmd.Write(t, args); reply.IsError() {
+		t.keepScripts()
 	}
+	t.commit()
 	return reply
 }

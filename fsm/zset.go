@@ -185,7 +185,9 @@ func decodeZSet(d *snapshotReader, n uint64, h hasher) object {
 		if d.err != nil {
 			return nil
 		}
-		z.scores.load(name, score)
+		if d.ordered(z.scores.load(name, score), "member"); d.err != nil {
+			return nil
+		}
 		z.order.Set(zmember{score, name})
 	}
 	return z

@@ -53,6 +53,8 @@ func auth(c *Client, args [][]byte) resp.Value {
 }
 
 // HELLO [protover [AUTH username password] [SETNAME clientname]]
+//
+// The options take effect in turn, as in Redis: those before one that is wrong stay.
 func hello(c *Client, args [][]byte) resp.Value {
 	proto := c.proto
 	if len(args) > 1 {
@@ -68,34 +70,26 @@ func hello(c *Client, args [][]byte) resp.Value {
 	} else {
 		args = nil
 	}
-	var user, password, name []byte
 	for len(args) > 0 {
 		switch {
 		case bytes.EqualFold(args[0], []byte("AUTH")) && len(args) > 2:
-			user, password = args[1], args[2]
+			if !c.login(args[1], args[2]) {
+				return errWrongPass
+			}
 			args = args[3:]
 		case bytes.EqualFold(args[0], []byte("SETNAME")) && len(args) > 1:
-			if !plain(args[1]) {
+			if !c.setName(args[1]) {
 				return errBadName
 			}
-			name = args[1]
 			args = args[2:]
 		default:
 			return resp.Err("ERR Syntax error in HELLO option " + quoted(args[0]))
 		}
 	}
-	if user != nil && !c.login(user, password) {
-		return errWrongPass
-	}
 	if c.user == "" {
 		return errHelloNoAuth
 	}
-	c.change(func() {
-		c.proto = proto
-		if name != nil {
-			c.name = string(name)
-		}
-	})
+	c.change(func() { c.proto = proto })
 	return resp.Pairs(
 		resp.Str("server"), resp.Str("redis"),
 		resp.Str("version"), resp.Str(c.srv.cfg.Version),
@@ -119,11 +113,18 @@ func plain(text []byte) bool {
 
 // CLIENT SETNAME name
 func clientSetName(c *Client, args [][]byte) resp.Value {
-	if !plain(args[2]) {
+	if !c.setName(args[2]) {
 		return errBadName
 	}
-	c.change(func() { c.name = string(args[2]) })
 	return resp.OK
+}
+
+func (c *Client) setName(name []byte) bool {
+	if !plain(name) {
+		return false
+	}
+	c.change(func() { c.name = string(name) })
+	return true
 }
 
 // CLIENT GETNAME

@@ -183,6 +183,7 @@ func clientReply(c *Client, args [][]byte) resp.Value {
 	switch strings.ToLower(string(args[2])) {
 	case "on":
 		c.mute(false)
+		c.skip = false
 		return resp.OK
 	case "off":
 		c.mute(true)

@@ -74,6 +74,9 @@ func (m *memory) one(call command.Call) resp.Value {
 		}
 		return resp.Null
 	case "set":
+		if len(call.Args) > 3 {
+			return resp.ErrSyntax
+		}
 		m.data[fmt.Sprint(call.DB, " ", string(call.Args[1]))] = string(call.Args[2])
 		return resp.OK
 	case "count":

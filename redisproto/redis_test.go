@@ -3,6 +3,7 @@ package redisproto
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os/exec"
@@ -14,7 +15,7 @@ import (
 )
 
 // realRedis starts a redis-server on a Unix socket and returns its path.
-func realRedis(t *testing.T, args ...string) string {
+func realRedis(t testing.TB, args ...string) string {
 	t.Helper()
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
@@ -22,15 +23,20 @@ func realRedis(t *testing.T, args ...string) string {
 	}
 	dir := t.TempDir()
 	sock := filepath.Join(dir, "r.sock")
-	server := exec.Command(path, append([]string{"--port", "0", "--unixsocket", sock, "--save", "", "--dir", dir}, args...)...)
-	var log bytes.Buffer
-	server.Stdout, server.Stderr = &log, &log
+	// The shell ends the server when its own input ends, which it also does when this
+	// process is killed, as the fuzzer's workers are.
+	server := exec.Command("sh", append([]string{"-c", `"$@" & read -r _; kill -9 $!; wait`, "sh",
+		path, "--port", "0", "--unixsocket", sock, "--save", "", "--dir", dir}, args...)...)
+	input, err := server.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		server.Process.Kill()
-		server.Wait()
+		input.Close()
+		server.Wait() // its error says that it was killed
 	})
 	eventually(t, "redis-server", func() bool {
 		conn, err := net.Dial("unix", sock)
@@ -84,21 +90,27 @@ func compare(t *testing.T, mine, theirs string, scripts []string) {
 		want := varying.ReplaceAllString(converse(t, theirs, script), "N")
 		got := varying.ReplaceAllString(converse(t, mine, script), "N")
 		if got != want {
-			same := 0
-			for same < min(len(got), len(want)) && got[same] == want[same] {
-				same++
-			}
-			t.Errorf("%.200q: after %d equal bytes\n got %.300q\nwant %.300q", script, same, got[same:], want[same:])
+			t.Errorf("%.200q: %s", script, difference(got, want))
 		}
 	}
+}
+
+// difference tells where two conversations part.
+func difference(got, want string) string {
+	same := 0
+	for same < min(len(got), len(want)) && got[same] == want[same] {
+		same++
+	}
+	return fmt.Sprintf("after %d equal bytes\n got %.300q\nwant %.300q", same, got[same:], want[same:])
 }
 
 // lines joins commands as a person would type them.
 func lines(commands ...string) string { return strings.Join(commands, "\r\n") + "\r\n" }
 
 func TestConnectionCommandsAnswerLikeRedis(t *testing.T) {
-	_, mine := start(t, DefaultConfig(), newMemory())
-	compare(t, mine, realRedis(t), []string{
+	srv, mine := start(t, DefaultConfig(), newMemory())
+	theirs := realRedis(t)
+	compare(t, mine, theirs, []string{
 		lines("PING", "PING hello", "PING a b", "ping", "ECHO", "ECHO x", "ECHO x y", `ECHO ""`),
 		lines("SELECT 1", "SELECT 15", "SELECT 16", "SELECT -1", "SELECT a", `SELECT " 1"`, "SELECT 01", "SELECT", "SELECT 1 2",
 			"SELECT 3000000000", "SELECT 99999999999999999999"),
@@ -109,6 +121,9 @@ func TestConnectionCommandsAnswerLikeRedis(t *testing.T) {
 		lines("HELLO 3 FOO", "HELLO 2 AUTH a", "HELLO 2 AUTH a b", "HELLO 2 SETNAME", `HELLO 3 SETNAME "a b"`, "HELLO 3 AUTH default x SETNAME",
 			`HELLO 3 "a\r\nb"`),
 		lines("HELLO 2 AUTH default any SETNAME joe", "CLIENT GETNAME"),
+		// FuzzRedis: options take effect in turn, whatever comes of the last.
+		lines("HELLO 3 AUTH nobody x SETNAME", "HELLO 3 SETNAME joe FOO", "CLIENT GETNAME", `HELLO 3 SETNAME jim SETNAME "a b"`, "CLIENT GETNAME",
+			"HELLO 3 AUTH nobody x", "PING"),
 		lines("HELLO 3 SETNAME joe", "CLIENT GETNAME", "GET nosuch", "RESET", "CLIENT GETNAME", "GET nosuch"),
 		lines("AUTH", "AUTH a", "AUTH a b", "AUTH a b c", "AUTH default x"),
 		lines("RESET", "RESET 1"),
@@ -121,13 +136,15 @@ func TestConnectionCommandsAnswerLikeRedis(t *testing.T) {
 			"CLIENT KILL ID 987654321", "CLIENT KILL TYPE foo", "CLIENT KILL TYPE slave", "CLIENT KILL TYPE pubsub", "CLIENT KILL USER nobody",
 			"CLIENT KILL SKIPME maybe ID 4", "CLIENT KILL FOO bar", "CLIENT KILL ID 1 SKIPME no FOO", "CLIENT KILL ADDR 1.2.3.4:5",
 			"CLIENT KILL LADDR 1.2.3.4:5 USER default", `CLIENT KILL TYPE "a\nb"`),
-		lines("CLIENT KILL TYPE normal SKIPME no", "PING"),
 		lines("CLIENT NO-EVICT on", "CLIENT NO-EVICT OFF", "CLIENT NO-EVICT", "CLIENT NO-EVICT x"),
 		lines("CLIENT REPLY", "CLIENT REPLY x", "CLIENT REPLY ON"),
 		lines("CLIENT REPLY OFF", "PING", "GET k", "nosuch", "CLIENT REPLY SKIP", "PING", "CLIENT REPLY ON", "PING"),
 		lines("SET k v", "CLIENT REPLY SKIP", "GET k", "GET k", "CLIENT REPLY SKIP", "PING", "PING", "CLIENT REPLY SKIP", "nosuch", "GET k"),
 		lines("CLIENT REPLY SKIP", "CLIENT REPLY SKIP", "PING", "PING"),
 		lines("CLIENT REPLY OFF", "RESET", "PING"),
+		// FuzzRedis: ON ends SKIP, too, and SKIP is also for the last words to a client.
+		lines("CLIENT REPLY SKIP", "CLIENT REPLY ON", "PING", "CLIENT REPLY SKIP", "RESET", "PING"),
+		lines("PING", "CLIENT REPLY SKIP") + "*a\r\n", lines("CLIENT REPLY SKIP", "PING") + "*a\r\n",
 		lines("COMMAND COUNT x", "COMMAND FOO", "COMMAND GETKEYS", "COMMAND GETKEYS get", "COMMAND GETKEYS get a", "COMMAND GETKEYS get a b",
 			"COMMAND GETKEYS ping a", "COMMAND GETKEYS nosuch a", "COMMAND GETKEYS mset a b c d", "COMMAND GETKEYS eval x 2 a b c",
 			"COMMAND GETKEYS eval x 5 a", "COMMAND GETKEYS object encoding k", "COMMAND GETKEYS client kill x"),
@@ -143,6 +160,8 @@ func TestConnectionCommandsAnswerLikeRedis(t *testing.T) {
 			"CLIENT "+strings.Repeat("x", 200), `"no\r\nsuch" "a\nb"`, `"no\x00such" "a\x00b" c`, `""`, `"\xff\xfe"`),
 		lines("get", "get a b", "GET", "OBJECT", "OBJECT FOO", "OBJECT ENCODING", "object encoding a b"),
 	})
+	eventually(t, "earlier clients to go", func() bool { return srv.ClientCount() == 0 })
+	compare(t, mine, theirs, []string{lines("CLIENT KILL TYPE normal SKIPME no", "PING")})
 }
 
 func TestProtocolErrorsAreThoseOfRedis(t *testing.T) {
@@ -173,6 +192,7 @@ func TestUnauthenticatedClientsAreAnsweredLikeRedis(t *testing.T) {
 		lines("PING", "nosuch", "GET", "CLIENT FOO", "QUIT"),
 		lines("HELLO", "HELLO 3", "HELLO 3 AUTH default x", "HELLO 9", "HELLO x", `HELLO 3 SETNAME "a b"`, "HELLO 3 AUTH default sesame SETNAME k",
 			"CLIENT GETNAME", "RESET", "PING"),
+		lines("HELLO 3 SETNAME joe", "HELLO 3 AUTH default sesame FOO", "CLIENT GETNAME", "PING"),
 		lines("AUTH x", "AUTH sesame", "AUTH x", "PING", "AUTH default sesame", "AUTH bob sesame", "PING", "RESET", "PING"),
 		lines("COMMAND", "ECHO a", "SELECT 1", "CLIENT ID", "CONFIG GET *", "GET k", "COMMAND DOCS", "AUTH", "AUTH a b c"),
 		cmd("AUTH", "sesame") + cmd("ECHO", strings.Repeat("x", 20000)),

@@ -48,13 +48,25 @@ func (f *feeder) Read(p []byte) (int, error) {
 
 // commands returns what redcon makes of the input, one string a command.
 func commands(lim limits, auth bool, pieces ...[]byte) (list []string, err error) {
+	parsed, err := parse(lim, auth, pieces...)
+	for _, args := range parsed {
+		list = append(list, fmt.Sprintf("%q", args))
+	}
+	return list, err
+}
+
+func parse(lim limits, auth bool, pieces ...[]byte) (list [][]string, err error) {
 	f := &feeder{s: &scanner{limits: lim, authenticated: auth}, pieces: pieces}
 	rd := redcon.NewReader(f)
 	for {
 		cmd, err := rd.ReadCommand()
 		switch {
 		case err == nil:
-			list = append(list, fmt.Sprintf("%q", cmd.Args))
+			var args []string
+			for _, a := range cmd.Args {
+				args = append(args, string(a))
+			}
+			list = append(list, args)
 		case err == io.EOF:
 			return list, nil
 		case err == f.err:

@@ -148,7 +148,7 @@ func (w *wire) refuse(err error) {
 		w.client.srv.foreign(w.client)
 		return
 	}
-	if !w.muted {
+	if !w.muted && !w.client.skip {
 		w.Write([]byte("-ERR " + err.Error() + "\r\n"))
 	}
 	w.linger()

@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/memberlist"
+
 	"phonond/cluster"
 	"phonond/cluster/clustertest/simnet"
 	"phonond/cluster/config"
@@ -60,10 +62,11 @@ type Cluster struct {
 	// Goal is the survival goal, "node" by default.
 	Goal placement.Goal
 
-	// The rest may stay nil. Storage is where a node keeps a group; Limits changes
-	// the limits of groups; Fatal is told why a node ends itself, which fails the
+	// The rest may stay nil. Storage is where a node keeps a group, and Space how
+	// much room there is; Limits changes the limits of groups; Fatal is told why a node ends itself, which fails the
 	// test otherwise.
 	Storage func(node, group string) (*group.Storage, error)
+	Space   func(node string) (free, total uint64, err error)
 	Limits  func(*group.Limits)
 	Fatal   func(node string, err error)
 }
@@ -72,7 +75,8 @@ type Cluster struct {
 type node struct {
 	name, region string
 	running      atomic.Pointer[cluster.Node]
-	wall         atomic.Int64 // ns by which its wall clock is wrong
+	gossip       memberlist.Transport // of the one that runs, which may end before it uses it
+	wall         atomic.Int64         // ns by which its wall clock is wrong
 
 	mu    sync.Mutex
 	disks map[string]*group.Storage
@@ -186,21 +190,32 @@ func (c *Cluster) TryStart(name string) error {
 	conf.Regions = c.regions
 	c.mu.Unlock()
 	conf.SurvivalGoal = c.Goal
+	conf.Disk.Reserve = 0         // there is no real disk to keep room on
 	conf.RESP.Password = password // clients here are not on the node's machine
 	conf.RESP.Listen, conf.Cluster.Listen, conf.Gossip.Listen = addr(name, c.port(respPort)), addr(name, c.port(clusterPort)), addr(name, c.port(gossipPort))
 	running, err := cluster.Start(cluster.Config{
 		Config: conf, Version: "test", Log: c.log, Network: host, Gossip: gossip, Lookup: host.Lookup, Settle: c.Settle,
 		Storage: func(group string) (*group.Storage, error) { return c.storage(n, group) },
+		Space:   c.space(n),
 		Limits:  c.Limits,
 		Fatal:   func(err error) { c.onFatal(n, err) },
 		Wall:    func() time.Time { return time.Now().Add(time.Duration(n.wall.Load())) },
 	})
 	if err != nil {
+		gossip.Shutdown()
 		c.Net.Crash(name)
 		return err
 	}
+	n.gossip = gossip
 	n.running.Store(running)
 	return nil
+}
+
+func (c *Cluster) space(n *node) func() (free, total uint64, err error) {
+	if c.Space == nil {
+		return nil
+	}
+	return func() (uint64, uint64, error) { return c.Space(n.name) }
 }
 
 func (c *Cluster) storage(n *node, name string) (*group.Storage, error) {
@@ -238,14 +253,18 @@ func (c *Cluster) SetWall(name string, d time.Duration) { c.nodes[name].wall.Sto
 // Crash ends a node as kill -9 does.
 func (c *Cluster) Crash(name string) {
 	c.Net.Crash(name)
-	c.nodes[name].running.Swap(nil).Kill()
+	n := c.nodes[name]
+	n.running.Swap(nil).Kill()
+	n.gossip.Shutdown()
 }
 
 // Stop ends a node as SIGTERM does.
 func (c *Cluster) Stop(name string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	c.nodes[name].running.Swap(nil).Stop(ctx)
+	n := c.nodes[name]
+	n.running.Swap(nil).Stop(ctx)
+	n.gossip.Shutdown()
 	c.Net.Crash(name)
 }
 

@@ -23,6 +23,9 @@ type Config struct {
 	Region string
 	// DataDir holds the node's log and snapshots. No default.
 	DataDir string
+	// LogStore is the kind of store for logs and votes, bolt or wal. A data
+	// directory keeps the kind it was made with. Default bolt.
+	LogStore string
 	// Regions lists the nodes the cluster starts with. No default.
 	Regions Regions
 	// WitnessRegions are those of Regions that vote but own no keys. Default none.
@@ -40,6 +43,7 @@ type Config struct {
 	Gossip   Gossip
 	Raft     Raft
 	Snapshot Snapshot
+	Disk     Disk
 	Log      Log
 
 	unknown []string // PHONOND_ variables that name no setting
@@ -127,6 +131,16 @@ type Snapshot struct {
 	Entries int
 	// Bytes is the size of log entries between snapshots. Default 64mb.
 	Bytes Size
+}
+
+// Disk is when the disk of DataDir counts as full.
+type Disk struct {
+	// Low is the free space, in bytes, below which the node takes nothing that makes
+	// its state grow; 0 turns the watch off. Default 256mb.
+	Low Size
+	// Reserve is what the node sets aside and gives up when the disk is full, in
+	// bytes; 0 sets nothing aside. Default 64mb.
+	Reserve Size
 }
 
 // Log is what the node writes to standard error.

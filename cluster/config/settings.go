@@ -55,6 +55,8 @@ func (c *Config) settings() []Setting {
 			"Needed with cluster.tls, as the certificate carries it.", name(&c.Node)},
 		{"region", "", "The region this node is in, one of regions.", name(&c.Region)},
 		{"data_dir", "", "The directory for the log and snapshots. It belongs to one node and is created if it is missing.", text(&c.DataDir)},
+		{"log_store", "bolt", "How log and votes are kept in data_dir: bolt, one file for each group, or wal, segments that take fewer syncs. " +
+			"A data directory keeps the kind it was made with. Nodes of a cluster may differ.", choice(&c.LogStore, "bolt", "wal")},
 		{"regions", "", "The nodes the cluster starts with: each region's cluster addresses, host or host:port. " +
 			"The same on every node. Regions beside each other in the list count as near; the first one is the home of the cluster's own records. " +
 			"Must name this node, under its region, as others reach it (cluster.advertise).", regions(&c.Regions)},
@@ -96,6 +98,10 @@ func (c *Config) settings() []Setting {
 		{"snapshot.interval", "2m", "A group that changed writes a snapshot after this time,", duration(&c.Snapshot.Interval, time.Second, 24*time.Hour)},
 		{"snapshot.entries", "65536", "or after so many log entries,", count(&c.Snapshot.Entries, 64, 100_000_000)},
 		{"snapshot.bytes", "64mb", "or after so many bytes of them.", size(&c.Snapshot.Bytes, 1<<20, 64<<30)},
+
+		{"disk.low", "256mb", "Free space on the disk of data_dir below which the node takes only what needs no more: reads, deletes, releases, renewals, expiry. " +
+			"An eighth of the disk where that is less. Below an eighth of this it writes nothing. 0 turns it off.", size(&c.Disk.Low, 0, 1<<40)},
+		{"disk.reserve", "64mb", "Space that the node sets aside in data_dir and gives up when the disk is full, to go on with; at most half of disk.low. 0 sets none aside.", size(&c.Disk.Reserve, 0, 1<<40)},
 
 		{"log.level", "info", "The least important messages that are written.", choice(&c.Log.Level, "debug", "info", "warn", "error")},
 		{"log.format", "text", "How they are written, to standard error.", choice(&c.Log.Format, "text", "json")},

@@ -41,11 +41,13 @@ type Pulse struct {
 	// entry it has applied.
 	Clock int64
 	Index uint64
+	// Space is of the disk that the replica is on.
+	Space Space
 }
 
 // Pulse answers for this replica.
 func (g *Group) Pulse() Pulse {
-	p := Pulse{Term: g.raft.CurrentTerm()}
+	p := Pulse{Term: g.raft.CurrentTerm(), Space: g.cfg.Space()}
 	g.mu.RLock()
 	defer g.mu.RUnlock()
 	p.Clock, p.Index = g.reckon(), g.machine.Index()

@@ -43,6 +43,9 @@ type Config struct {
 	// called once, with an error if there is no answer. Nil means that reads go
 	// through the log.
 	Ask func(node string, done func(Pulse, error))
+	// Space tells how much room the disk below Storage has. It is asked before every
+	// write and must be quick. Nil means that there is always enough.
+	Space func() Space
 	// Wall is the wall clock, [time.Now] but in tests. Deadlines do not depend on it.
 	Wall func() time.Time
 	Log  *slog.Logger
@@ -174,6 +177,7 @@ type Group struct {
 	progress progress
 	lead     atomic.Pointer[leadership] // nil unless this replica leads and may serve
 	leader   *leaderWatch
+	spaces   spaces
 	opening  atomic.Bool // the first entry of a term is on its way
 	// followed is set once another node was seen to lead.
 	followed atomic.Bool
@@ -197,8 +201,11 @@ func Open(cfg Config) (*Group, error) {
 		cfg: cfg, log: cfg.Log.With("group", cfg.Name), machine: fsm.New(cfg.Machine),
 		stamp: stamp{came: time.Now()}, queue: newQueue(cfg.Limits.QueueBytes), leader: newLeaderWatch(),
 	}
+	if g.cfg.Space == nil {
+		g.cfg.Space = plenty
+	}
 	g.stopped, g.stop = context.WithCancel(context.Background())
-	g.store = watch(cfg.Storage, cfg.Timing.DiskStall, g.fatal)
+	g.store = watch(cfg.Storage, cfg.Timing.DiskStall, g.cfg.Space, g.fatal)
 
 	if err := g.openRaft(); err != nil {
 		g.stop()
@@ -208,6 +215,7 @@ func Open(cfg Config) (*Group, error) {
 	g.loops.Go(g.watchLeader)
 	g.loops.Go(g.propose)
 	g.loops.Go(g.snapshots)
+	g.loops.Go(g.watchSpace)
 	return g, nil
 }
 
@@ -233,7 +241,7 @@ func (g *Group) openRaft() (err error) {
 	})
 	stores := g.store
 	if err = g.bootstrap(conf); err == nil {
-		g.raft, err = raft.NewRaft(conf, (*machine)(g), &tail{LogStore: stores}, stores, stores.snapshots, transport{g.trans})
+		g.raft, err = raft.NewRaft(conf, (*machine)(g), &tail{LogStore: stores}, stores, stores.snapshots, transport{g.trans, g.voterSpace})
 	}
 	if err != nil {
 		if unread := stores.unread; unread != nil {

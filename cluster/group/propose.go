@@ -33,7 +33,11 @@ func (g *Group) Propose(c *Call) {
 		c.Done(nil, ErrNotLeader)
 		return
 	}
-	if err := g.queue.addCall(c); err != nil {
+	err := g.admit(c)
+	if err == nil {
+		err = g.queue.addCall(c)
+	}
+	if err != nil {
 		c.Done(nil, err)
 	}
 }
@@ -102,6 +106,10 @@ func (p *proposer) send(due bool) bool {
 		p.queue.fail(ErrNotLeader)
 		return false
 	}
+	if err := p.spaceFull(); err != nil {
+		p.queue.fail(err)
+		return false
+	}
 	calls, reads := p.queue.take()
 	if len(calls)+len(reads) == 0 {
 		if !due {
@@ -131,6 +139,8 @@ func (p *proposer) sleep() time.Duration {
 		return retryLead
 	case lead == nil, next == 0:
 		return time.Hour
+	case p.spaceFull() != nil:
+		return time.Hour // a nudge comes when there is room
 	}
 	// Deadlines may be further away than a Duration can say.
 	away := min(next+1-lead.now(), clockEvery.Milliseconds())
@@ -195,7 +205,8 @@ func raftError(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipTransferInProgress), errors.Is(err, raft.ErrEnqueueTimeout):
+	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipTransferInProgress), errors.Is(err, raft.ErrEnqueueTimeout),
+		errors.Is(err, errNoRoom): // so it was not written, and the lead given up
 		return ErrNotLeader
 	}
 	return ErrUncertain

@@ -33,7 +33,9 @@ func (r *rig) servePulses(n *replica, host *simnet.Host) func(node string, done 
 					p := n.Pulse()
 					b := binary.BigEndian.AppendUint64(nil, p.Term)
 					b = binary.BigEndian.AppendUint64(b, p.Index)
-					c.Write(binary.BigEndian.AppendUint64(b, uint64(p.Clock)))
+					b = append(binary.BigEndian.AppendUint64(b, uint64(p.Clock)), byte(p.Space.Level))
+					b = binary.BigEndian.AppendUint64(b, p.Space.Free)
+					c.Write(binary.BigEndian.AppendUint64(b, p.Space.Room))
 				}
 			}()
 		}
@@ -51,9 +53,12 @@ func (r *rig) servePulses(n *replica, host *simnet.Host) func(node string, done 
 		if _, err := c.Write([]byte{0}); err != nil {
 			return Pulse{}, err
 		}
-		b := make([]byte, 24)
+		b := make([]byte, 41)
 		_, err = io.ReadFull(c, b)
-		return Pulse{Term: binary.BigEndian.Uint64(b), Index: binary.BigEndian.Uint64(b[8:]), Clock: int64(binary.BigEndian.Uint64(b[16:]))}, err
+		return Pulse{
+			Term: binary.BigEndian.Uint64(b), Index: binary.BigEndian.Uint64(b[8:]), Clock: int64(binary.BigEndian.Uint64(b[16:])),
+			Space: Space{Level(b[24]), binary.BigEndian.Uint64(b[25:]), binary.BigEndian.Uint64(b[33:])},
+		}, err
 	}
 	return func(node string, done func(Pulse, error)) {
 		go func() { done(ask(node)) }()

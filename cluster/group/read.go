@@ -21,7 +21,8 @@ func (g *Group) roundTimeout() time.Duration { return g.cfg.Timing.Lease / 2 }
 // index holds all that was acknowledged. Where that is not enough they share a
 // log entry, or ride on one that is proposed anyway: when a key is due to expire,
 // since only the log says when, and with clock, when what is read depends on the
-// time.
+// time. While the disks are full there are no entries: what is due stays until there
+// is room, and what depends on the time is refused.
 func (g *Group) Barrier(clock bool, done func(error)) {
 	lead := g.lead.Load()
 	if lead == nil {
@@ -29,7 +30,7 @@ func (g *Group) Barrier(clock bool, done func(error)) {
 		return
 	}
 	next := g.nextDeadline.Load()
-	if clock || g.cfg.Ask == nil || next != 0 && lead.now() > next {
+	if clock || g.cfg.Ask == nil || next != 0 && lead.now() > next && g.spaceFull() == nil {
 		g.logBarrier(done)
 		return
 	}
@@ -42,7 +43,11 @@ func (g *Group) Barrier(clock bool, done func(error)) {
 
 // logBarrier waits for a log entry.
 func (g *Group) logBarrier(done func(error)) {
-	if err := g.queue.addRead(done); err != nil {
+	err := g.spaceFull()
+	if err == nil {
+		err = g.queue.addRead(done)
+	}
+	if err != nil {
 		done(err)
 	}
 }
@@ -135,6 +140,10 @@ func (g *Group) endRound(r *round, won bool) {
 	g.ask(next)
 	finish(nil, orphans, ErrNotLeader)
 	if !won || g.raft.CurrentTerm() != r.lead.term {
+		if g.spaceFull() != nil {
+			finish(nil, r.reads, ErrNotLeader) // to be asked once more
+			return
+		}
 		for _, done := range r.reads {
 			g.logBarrier(done)
 		}

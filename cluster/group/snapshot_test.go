@@ -2,9 +2,6 @@ package group
 
 import (
 	"fmt"
-	"log/slog"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -25,7 +22,7 @@ func TestReplicaThatWasAwayGetsASnapshot(t *testing.T) {
 		away := r.follower().name
 		r.crash(away)
 		had, _ := r.disks[away].LastIndex()
-		for i := range 2 * minTrailing {
+		for i := range 2 * DefaultLimits().TrailingEntries {
 			n.must("SET", fmt.Sprintf("key-%d", i), "v")
 		}
 		time.Sleep(2 * snapshotPoll) // the log is sized
@@ -39,7 +36,7 @@ func TestReplicaThatWasAwayGetsASnapshot(t *testing.T) {
 		r.level()
 		n.must("INCR", "before")
 		r.level()
-		if v := back.Read([]command.Call{call("GET", "before"), call("DBSIZE")}); v[0].Str != "2" || v[1].Int != 2*minTrailing+1 {
+		if v := back.Read([]command.Call{call("GET", "before"), call("DBSIZE")}); v[0].Str != "2" || v[1].Int != 2*int64(DefaultLimits().TrailingEntries)+1 {
 			t.Errorf("the replica has %+v", v)
 		}
 		// And starts from the snapshot it was sent.
@@ -136,66 +133,4 @@ func TestDivergedReplicaStops(t *testing.T) {
 			}
 		}
 	}, "n1", "n2", "n3")
-}
-
-func TestOpenBoltSweepsWhatACrashLeft(t *testing.T) {
-	dir := t.TempDir()
-	half, whole := filepath.Join(dir, "snapshots", "2-7-1.tmp"), filepath.Join(dir, "snapshots", "2-6-1")
-	for _, d := range []string{half, whole} {
-		if err := os.MkdirAll(d, 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(d, "state.bin"), []byte("x"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	s, err := OpenBolt(dir, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Closer.Close()
-	if _, err := os.Stat(half); !os.IsNotExist(err) {
-		t.Errorf("the half-written snapshot is still there (%v)", err)
-	}
-	if _, err := os.Stat(whole); err != nil {
-		t.Error("a whole snapshot was removed")
-	}
-	if !Made(dir) || Made(t.TempDir()) {
-		t.Error("Made does not tell a log from none")
-	}
-	// The file belongs to one process.
-	_, err = OpenBolt(dir, slog.New(slog.DiscardHandler))
-	if err == nil || !strings.Contains(err.Error(), "is in use by another process") || !strings.Contains(err.Error(), dir) {
-		t.Errorf("a second OpenBolt says %v", err)
-	}
-}
-
-// TestVoteSurvivesTheDisk: the key of a vote is read back from a real file.
-func TestVoteSurvivesTheDisk(t *testing.T) {
-	dir := t.TempDir()
-	for i, want := range []string{"", "n1", "n2"} {
-		s, err := OpenBolt(dir, slog.New(slog.DiscardHandler))
-		if err != nil {
-			t.Fatal(err)
-		}
-		w := watch(s, time.Minute, func(err error) { t.Error(err) })
-		term, termErr := w.GetUint64([]byte("LastVoteTerm"))
-		cand, candErr := w.Get([]byte("LastVoteCand"))
-		if want == "" {
-			if termErr == nil || termErr.Error() != "not found" || candErr == nil || candErr.Error() != "not found" {
-				t.Errorf("before any vote: %v, %v", termErr, candErr)
-			}
-		} else if termErr != nil || candErr != nil || term != uint64(i) || string(cand) != want {
-			t.Errorf("the vote reads %d %q (%v, %v), not %d %q", term, cand, termErr, candErr, i, want)
-		}
-		if err := w.SetUint64([]byte("LastVoteTerm"), uint64(i+1)); err != nil {
-			t.Fatal(err)
-		}
-		if err := w.Set([]byte("LastVoteCand"), fmt.Appendf(nil, "n%d", i+1)); err != nil {
-			t.Fatal(err)
-		}
-		if err := w.close(); err != nil {
-			t.Fatal(err)
-		}
-	}
 }

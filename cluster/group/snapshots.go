@@ -10,6 +10,14 @@ import (
 // snapshotPoll is how often it is looked whether a snapshot is due, at least.
 const snapshotPoll = 5 * time.Second
 
+// snapshotRetry is how long after a failed snapshot the next one is tried: where there
+// is no room for it each attempt keeps the disk busy for nothing.
+const snapshotRetry = time.Minute
+
+// shortBytes is by how much sooner a snapshot is due while the disk is low, so that
+// the log finds room in what was cut off it.
+const shortBytes = 8
+
 // maxTrailing is how many entries are kept after a snapshot, however small they
 // are.
 const maxTrailing = 100_000
@@ -20,27 +28,35 @@ const maxTrailing = 100_000
 func (g *Group) snapshots() {
 	t := time.NewTicker(min(snapshotPoll, g.cfg.Limits.SnapshotInterval))
 	defer t.Stop()
-	taken := time.Now()
+	taken, failed := time.Now(), time.Time{}
 	var entries, bytes int64 // applied when it was taken
+	short, trim := false, false
 	for {
 		select {
 		case <-t.C:
 		case <-g.stopped.Done():
 			return
 		}
-		g.sizeLog()
+		wasShort := short
+		short = g.cfg.Space().Level != SpaceOK
+		trim = short && (trim || !wasShort) // the log is to be cut as soon as the disk is low
+		g.sizeLog(short)
 		e, b := g.stats.entries.Load(), g.stats.bytes.Load()
 		limits := g.cfg.Limits
-		due := e-entries >= limits.SnapshotEntries || b-bytes >= limits.SnapshotBytes ||
+		if short {
+			limits.SnapshotBytes /= shortBytes
+		}
+		due := trim || e-entries >= limits.SnapshotEntries || b-bytes >= limits.SnapshotBytes ||
 			e > entries && time.Since(taken) >= limits.SnapshotInterval
-		if !due {
+		if !due || time.Since(failed) < snapshotRetry {
 			continue
 		}
 		if err := g.Snapshot(); err != nil && !errors.Is(err, raft.ErrNothingNewToSnapshot) {
 			g.log.Warn("snapshot failed, it will be tried again", "error", err)
+			failed = time.Now()
 			continue
 		}
-		taken, entries, bytes = time.Now(), e, b
+		taken, entries, bytes, trim = time.Now(), e, b, false
 	}
 }
 
@@ -56,14 +72,18 @@ func (g *Group) Snapshot() error {
 	}
 }
 
-// sizeLog tells raft how many entries TrailingBytes are.
-func (g *Group) sizeLog() {
+// sizeLog tells raft how many entries TrailingBytes are, or to keep no more than it
+// has to while the disk is short of room.
+func (g *Group) sizeLog(short bool) {
 	entries := g.stats.entries.Load()
 	if entries == 0 {
 		return
 	}
 	perEntry := max(g.stats.bytes.Load()/entries, 1)
 	trailing := min(max(uint64(g.cfg.Limits.TrailingBytes/perEntry), g.cfg.Limits.TrailingEntries), maxTrailing)
+	if short {
+		trailing = min(g.cfg.Limits.TrailingEntries, maxTrailing)
+	}
 	if now := g.raft.ReloadableConfig().TrailingLogs; trailing < now/2 || trailing > now*2 {
 		g.reload(func(c *raft.ReloadableConfig) { c.TrailingLogs = trailing })
 	}

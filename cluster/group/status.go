@@ -38,6 +38,8 @@ type Status struct {
 	Digest   uint64 // after it
 	Clock    int64  // cluster clock, ms
 
+	Space Space // of the disk the replica is on
+
 	LastContact time.Duration // since the leader was heard, -1 if never; 0 on the leader
 
 	Entries, Requests int64 // applied since the start
@@ -51,12 +53,14 @@ type Status struct {
 // Status returns what the replica knows at this moment.
 func (g *Group) Status() Status {
 	s := Status{
-		Group: g.cfg.Name, Node: g.cfg.Node, State: stateName(g.raft.State()), Serving: g.Leads(),
+		Group: g.cfg.Name, Node: g.cfg.Node, State: stateName(g.raft.State()),
 		Term: g.raft.CurrentTerm(), Leader: g.Leader(), LastLog: g.raft.LastIndex(), Commit: g.raft.CommitIndex(),
 		Entries: g.stats.entries.Load(), Requests: g.stats.requests.Load(), Snapshots: g.stats.snapshots.Load(),
 		SnapshotBytes: g.stats.snapshotBytes.Load(), SnapshotStall: micros(&g.stats.snapshotStall),
-		SnapshotTook: micros(&g.stats.snapshotTook), RestoreTook: micros(&g.stats.restored),
+		SnapshotTook: micros(&g.stats.snapshotTook), RestoreTook: micros(&g.stats.restored), Space: g.cfg.Space(),
 	}
+	lead := g.lead.Load()
+	s.Serving = lead != nil && lead.term == s.Term
 	g.mu.RLock()
 	s.Epoch, s.Applied, s.Digest, s.Clock = g.machine.Epoch(), g.machine.Index(), g.machine.Digest(), g.machine.Clock()
 	g.mu.RUnlock()

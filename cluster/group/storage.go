@@ -9,11 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/hashicorp/raft"
-	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
-	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 )
 
@@ -31,56 +28,83 @@ type Storage struct {
 // for the day the newest cannot be read.
 const keptSnapshots = 2
 
-// OpenBolt opens or creates the storage in dir: a bbolt file for log and votes,
-// and a directory of snapshots. An error names the file and what to do.
-func OpenBolt(dir string, log *slog.Logger) (_ *Storage, err error) {
+// The kinds of log store, by the names they have in the configuration, and the
+// file in a group's directory by which each is known. It holds the votes.
+const (
+	kindBolt = "bolt"
+	kindWAL  = "wal"
+)
+
+func votesOf(kind, dir string) string {
+	if kind == kindWAL {
+		return filepath.Join(dir, walDir, walMetaFile)
+	}
+	return filepath.Join(dir, boltFile)
+}
+
+// ErrOtherStore is returned when a directory is opened as one kind of log store
+// and holds the other. To begin a second log beside the first would forget what
+// the node voted for and acknowledged.
+var ErrOtherStore = errors.New("a log of another kind")
+
+// Made reports whether dir holds a log of either kind, however short or damaged.
+// A node that had one, and has it no more, has forgotten what it voted for.
+func Made(dir string) bool { return made(kindBolt, dir) || made(kindWAL, dir) }
+
+func made(kind, dir string) bool {
+	info, err := os.Stat(votesOf(kind, dir))
+	return err == nil && info.Size() > 0
+}
+
+// logStore is what both libraries offer.
+type logStore interface {
+	raft.LogStore
+	raft.StableStore
+	io.Closer
+}
+
+// openStorage opens what both kinds have in common around a log store of one.
+func openStorage(kind, dir string, log *slog.Logger, open func(raft.SnapshotStore) (logStore, error)) (_ *Storage, err error) {
+	for _, other := range []string{kindBolt, kindWAL} {
+		if other != kind && made(other, dir) {
+			return nil, fmt.Errorf("%s holds %w: log_store is %s, and this one was made with %s. A node keeps the kind it was made with; set log_store: %s",
+				dir, ErrOtherStore, kind, other, other)
+		}
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
 	if err := sweep(filepath.Join(dir, "snapshots")); err != nil {
 		return nil, err
 	}
-	file := filepath.Join(dir, logFile)
-	if err := checkLength(file); err != nil {
-		return nil, damaged(file, err)
+	snapshots, err := raft.NewFileSnapshotStoreWithLogger(dir, keptSnapshots, newRaftLogger(context.Background(), log))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
 	defer func() {
 		if p := recover(); p != nil { // bbolt does so on some damaged pages
-			err = damaged(file, fmt.Errorf("%v", p))
+			err = damaged(votesOf(kind, dir), fmt.Errorf("%v", p))
 		}
 	}()
-	store, err := raftboltdb.New(raftboltdb.Options{
-		Path: file,
-		BoltOptions: &bbolt.Options{
-			// The map keeps its speed when much of the file is free, and is rebuilt
-			// at the start instead of being written with every entry.
-			FreelistType: bbolt.FreelistMapType, NoFreelistSync: true,
-			Timeout: time.Second,
-		},
-	})
-	switch {
-	case errors.Is(err, bolterrors.ErrTimeout):
-		return nil, fmt.Errorf("%s is in use by another process: is this node already running?", file)
-	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
-		return nil, damaged(file, err)
-	case err != nil:
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	snapshots, err := raft.NewFileSnapshotStoreWithLogger(dir, keptSnapshots, newRaftLogger(context.Background(), log))
+	store, err := open(snapshots)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", dir, err), store.Close())
+		return nil, err
+	}
+	// The names of new files are part of what must not be lost.
+	for _, d := range []string{dir, filepath.Dir(dir)} {
+		if err := syncDir(d); err != nil {
+			return nil, errors.Join(err, store.Close())
+		}
 	}
 	return &Storage{Path: dir, Logs: store, Stable: store, Snapshots: snapshots, Closer: store}, nil
 }
 
-// logFile holds log and votes.
-const logFile = "raft.db"
-
-// Made reports whether dir holds a log, however short or damaged. A node that had
-// one, and has it no more, has forgotten what it voted for.
-func Made(dir string) bool {
-	info, err := os.Stat(filepath.Join(dir, logFile))
-	return err == nil && info.Size() > 0
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // Advice is what to do about damage. To remove less than all of a node's data, or
@@ -89,6 +113,17 @@ const Advice = "leave the node off and its data as it is: the groups go on with 
 
 func damaged(file string, err error) error {
 	return fmt.Errorf("%s is damaged (%w): %s", file, err, Advice)
+}
+
+// boltError says what an error of bbolt about a file means.
+func boltError(file string, err error) error {
+	switch {
+	case errors.Is(err, bolterrors.ErrTimeout):
+		return fmt.Errorf("%s is in use by another process: is this node already running?", file)
+	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
+		return damaged(file, err)
+	}
+	return fmt.Errorf("%s: %w", file, err)
 }
 
 // sweep removes what a crash left of half-written snapshots.
@@ -115,4 +150,12 @@ func sweep(dir string) error {
 func Memory() *Storage {
 	store := raft.NewInmemStore()
 	return &Storage{Path: "memory", Logs: store, Stable: store, Snapshots: raft.NewInmemSnapshotStore()}
+}
+
+// monotonic reports whether a log takes no gap: raft then empties it before it
+// goes on behind a snapshot. Whoever wraps a log has to pass it on, since raft
+// finds out by a type assertion.
+func monotonic(s raft.LogStore) bool {
+	m, ok := s.(raft.MonotonicLogStore)
+	return ok && m.IsMonotonic()
 }

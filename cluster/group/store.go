@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,8 +15,13 @@ import (
 // watchedStore stands between raft and the disk. It
 //   - stops the node at the first write that fails: what the disk holds then is
 //     not known, and to try again may report pages as written that are lost;
-//   - stops the node when a write hangs: raft's leader would go on sending
-//     heartbeats and the group would wait for ever (hashicorp/raft#503);
+//   - stops the node when a write, or the reading of an entry, hangs: raft's leader
+//     would go on sending heartbeats and the group would wait for ever
+//     (hashicorp/raft#503);
+//   - begins no write that the disk has no room for. A leader that finds out by
+//     failing gives up the lead, wins it again and goes on like that
+//     (hashicorp/raft#614): what opens a term is written as long as it goes, and
+//     the rest is held back before it comes here, on followers here;
 //   - stores a vote in one write: in two, a crash between them makes the node
 //     vote without looking at the candidate's log (hashicorp/raft#661).
 //
@@ -27,10 +33,11 @@ type watchedStore struct {
 	closer    io.Closer
 	path      string
 	limit     time.Duration
+	space     func() Space
 	fatal     func(error)
 
 	mu      sync.Mutex
-	writing map[int]*time.Timer // writes that have begun and not ended
+	busy    map[int]*time.Timer // what has begun and not ended
 	next    int
 	closed  bool
 	broken  error  // the first failure: nothing is written after it
@@ -49,16 +56,18 @@ type storedAt struct {
 	at    time.Time
 }
 
-func watch(s *Storage, limit time.Duration, fatal func(error)) *watchedStore {
-	w := &watchedStore{LogStore: s.Logs, stable: s.Stable, closer: s.Closer, path: s.Path, limit: limit, fatal: fatal, writing: map[int]*time.Timer{}}
-	w.snapshots = watchedSnapshots{s.Snapshots, w}
+func watch(s *Storage, limit time.Duration, space func() Space, fatal func(error)) *watchedStore {
+	w := &watchedStore{
+		LogStore: s.Logs, stable: s.Stable, closer: s.Closer, path: s.Path, limit: limit, space: space, fatal: fatal, busy: map[int]*time.Timer{},
+	}
+	w.snapshots = watchSnapshots(s, w)
 	return w
 }
 
 func (w *watchedStore) close() error {
 	w.mu.Lock()
 	w.closed = true
-	for _, t := range w.writing {
+	for _, t := range w.busy {
 		t.Stop()
 	}
 	w.mu.Unlock()
@@ -68,45 +77,76 @@ func (w *watchedStore) close() error {
 	return w.closer.Close()
 }
 
-// write runs one write to the disk.
+// write runs one write to the disk, which must not fail.
 func (w *watchedStore) write(what string, f func() error) error {
-	w.mu.Lock()
-	if broken := w.broken; broken != nil {
-		w.mu.Unlock()
-		return broken
-	}
-	id := w.next
-	w.next++
-	w.writing[id] = time.AfterFunc(w.limit, func() {
-		w.fail(fmt.Errorf("%s in %s has hung for %v: the disk does not answer", what, w.path, w.limit))
-	})
-	w.mu.Unlock()
-	err := f()
-	w.mu.Lock()
-	w.writing[id].Stop()
-	delete(w.writing, id)
-	w.mu.Unlock()
+	err := w.tryWrite(what, f)
 	if err != nil {
-		w.fail(fmt.Errorf("%s in %s failed: %w", what, w.path, err))
+		w.failed(what, err)
 	}
 	return err
 }
 
+// tryWrite runs one write to the disk, unless one has failed before.
+func (w *watchedStore) tryWrite(what string, f func() error) error {
+	w.mu.Lock()
+	broken := w.broken
+	w.mu.Unlock()
+	if broken != nil {
+		return broken
+	}
+	return w.timed(what, f)
+}
+
+func (w *watchedStore) failed(what string, err error) {
+	w.fail(fmt.Errorf("%s in %s failed: %w", what, w.path, err))
+}
+
+// timed does something with the disk, which must not hang.
+func (w *watchedStore) timed(what string, f func() error) error {
+	w.mu.Lock()
+	id := w.next
+	w.next++
+	w.busy[id] = time.AfterFunc(w.limit, func() {
+		w.fail(fmt.Errorf("%s in %s has hung for %v: the disk does not answer", what, w.path, w.limit))
+	})
+	w.mu.Unlock()
+	defer func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.busy[id].Stop()
+		delete(w.busy, id)
+	}()
+	return f()
+}
+
 func (w *watchedStore) fail(err error) {
 	w.mu.Lock()
-	closed := w.closed
+	tell := !w.closed && w.broken == nil
 	if w.broken == nil {
 		w.broken = err
 	}
 	w.mu.Unlock()
-	if !closed {
+	if tell {
 		w.fatal(err)
 	}
+}
+
+// IsMonotonic passes on what raft asks the log: see [monotonic].
+func (w *watchedStore) IsMonotonic() bool { return monotonic(w.LogStore) }
+
+// fillHoles takes the space that the files of log and votes count as theirs.
+func (w *watchedStore) fillHoles() error {
+	return w.timed("setting space aside", func() error {
+		return errors.Join(fillHoles(votesOf(kindBolt, w.path)), fillHoles(votesOf(kindWAL, w.path)))
+	})
 }
 
 func (w *watchedStore) StoreLog(l *raft.Log) error { return w.StoreLogs([]*raft.Log{l}) }
 
 func (w *watchedStore) StoreLogs(ls []*raft.Log) error {
+	if !w.roomFor(ls) {
+		return errNoRoom
+	}
 	now := time.Now()
 	w.mu.Lock()
 	for _, l := range ls {
@@ -114,6 +154,27 @@ func (w *watchedStore) StoreLogs(ls []*raft.Log) error {
 	}
 	w.mu.Unlock()
 	return w.write("writing the log", func() error { return w.LogStore.StoreLogs(ls) })
+}
+
+// roomFor reports whether entries may be written. A follower that says no is sent
+// them again, with pauses that grow to ten seconds.
+func (w *watchedStore) roomFor(ls []*raft.Log) bool {
+	space, need := w.space(), uint64(0)
+	for _, l := range ls {
+		need += logRoom(len(l.Data))
+	}
+	// The entries that open a term are written as long as the disk takes them.
+	return need <= space.Room && space.Level != SpaceFull || !slices.ContainsFunc(ls, func(l *raft.Log) bool { return !opensTerm(l) })
+}
+
+// opensTerm reports whether an entry is one of those that every new leader writes,
+// or a change of the group's members.
+func opensTerm(l *raft.Log) bool {
+	if l.Type != raft.LogCommand {
+		return true
+	}
+	e, err := open(l.Data)
+	return err == nil && len(e.Requests) == 0 && e.CheckIndex == 0
 }
 
 // storedTime returns when an entry came to this replica, or the present if that is
@@ -142,7 +203,7 @@ func (w *watchedStore) GetLog(index uint64, l *raft.Log) (err error) {
 			w.fail(fmt.Errorf("reading entry %d in %s failed: %w", index, w.path, err))
 		}
 	}()
-	return w.LogStore.GetLog(index, l)
+	return w.timed("reading the log", func() error { return w.LogStore.GetLog(index, l) })
 }
 
 // The keys under which raft stores a vote, and ours that holds both.
@@ -160,7 +221,11 @@ func (w *watchedStore) SetUint64(key []byte, n uint64) error {
 		w.term, w.hasTerm = n, true // written with the candidate, which comes next
 		return nil
 	}
-	return w.write("writing the term", func() error { return w.stable.SetUint64(key, n) })
+	// Raft panics when it is told that its term was not written. By then the node is
+	// ending, for a reason that has been given; and as nothing is written any more,
+	// no vote and no entry of that term is either.
+	_ = w.write("writing the term", func() error { return w.stable.SetUint64(key, n) })
+	return nil
 }
 
 func (w *watchedStore) Set(key, value []byte) error {
@@ -203,48 +268,3 @@ func (w *watchedStore) vote() (term uint64, candidate []byte, err error) {
 	}
 	return binary.BigEndian.Uint64(v), v[8:], nil
 }
-
-// watchedSnapshots watches the writes of snapshots.
-type watchedSnapshots struct {
-	raft.SnapshotStore
-	w *watchedStore
-}
-
-// Open notes why a snapshot cannot be read: raft only says that none can.
-func (s watchedSnapshots) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
-	meta, r, err := s.SnapshotStore.Open(id)
-	if err != nil {
-		err = fmt.Errorf("snapshot %s: %w", id, err)
-		s.w.mu.Lock()
-		s.w.unread = err
-		s.w.mu.Unlock()
-	}
-	return meta, r, err
-}
-
-func (s watchedSnapshots) Create(v raft.SnapshotVersion, index, term uint64, c raft.Configuration, ci uint64, t raft.Transport) (raft.SnapshotSink, error) {
-	var sink raft.SnapshotSink
-	err := s.w.write("creating a snapshot", func() (err error) {
-		sink, err = s.SnapshotStore.Create(v, index, term, c, ci, t)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return watchedSink{sink, s.w}, nil
-}
-
-type watchedSink struct {
-	raft.SnapshotSink
-	w *watchedStore
-}
-
-func (s watchedSink) Write(b []byte) (n int, err error) {
-	s.w.write("writing a snapshot", func() error {
-		n, err = s.SnapshotSink.Write(b)
-		return err
-	})
-	return n, err
-}
-
-func (s watchedSink) Close() error { return s.w.write("closing a snapshot", s.SnapshotSink.Close) }

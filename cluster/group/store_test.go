@@ -272,12 +272,12 @@ func TestUnreadableEntryIsFatal(t *testing.T) {
 			d.StoreLog(&raft.Log{Index: 7})
 			d.onRead(tc.read)
 			fatal := ""
-			w := watch(d.storage(), time.Second, func(err error) { fatal += err.Error() })
+			w := watch(d.storage(), time.Second, plenty, func(err error) { fatal += err.Error() })
 			err := w.GetLog(7, new(raft.Log))
 			if (err == nil) != (tc.read == nil) || fatal != tc.fatal {
 				t.Errorf("GetLog returns %v, Fatal was told %q", err, fatal)
 			}
-			if err := w.SetUint64([]byte("CurrentTerm"), 9); (err != nil) != (fatal != "") {
+			if err := w.StoreLog(&raft.Log{Index: 8}); (err != nil) != (fatal != "") {
 				t.Errorf("the next write says %v", err)
 			}
 		})
@@ -310,12 +310,12 @@ func TestUnreadableLogAtTheStart(t *testing.T) {
 func TestWrappersStandBetweenRaftAndTheLibrary(t *testing.T) {
 	bubble(t, func(r *rig) {
 		n := r.open("v")
-		var trans any = transport{n.trans}
+		var trans any = transport{n.trans, n.voterSpace}
 		if _, ok := trans.(raft.WithPreVote); !ok {
 			t.Error("pre-vote is off")
 		}
 		taken := false
-		transport{n.trans}.SetHeartbeatHandler(func(raft.RPC) { taken = true })
+		transport{n.trans, n.voterSpace}.SetHeartbeatHandler(func(raft.RPC) { taken = true })
 		p := r.peer("a")
 		defer p.trans.Close()
 		// An append without entries is what the short cut would have taken.

@@ -1,6 +1,11 @@
 package group
 
-import "github.com/hashicorp/raft"
+import (
+	"fmt"
+	"io"
+
+	"github.com/hashicorp/raft"
+)
 
 // transport is the library's, but without the short cut for heartbeats: that
 // handles them beside raft's main loop and changes term and state under its
@@ -8,7 +13,21 @@ import "github.com/hashicorp/raft"
 // (hashicorp/raft#695). Heartbeats then take the way of all other messages. The
 // concrete type is embedded because raft finds pre-vote support by a type
 // assertion.
-type transport struct{ *raft.NetworkTransport }
+//
+// It also keeps snapshots back from a voter whose disk is full: raft would send one
+// every few seconds, whole, to be thrown away.
+type transport struct {
+	*raft.NetworkTransport
+	space func(node string) Space
+}
+
+// InstallSnapshot sends a snapshot to a follower that needs one.
+func (t transport) InstallSnapshot(id raft.ServerID, to raft.ServerAddress, args *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
+	if t.space(string(id)).Level == SpaceFull {
+		return fmt.Errorf("no snapshot for node %s now: %w there", id, ErrNoSpace)
+	}
+	return t.NetworkTransport.InstallSnapshot(id, to, args, resp, data)
+}
 
 func (transport) SetHeartbeatHandler(func(raft.RPC)) {}
 

@@ -33,6 +33,19 @@ func Dial(addr string) (*Conn, error) {
 	return &Conn{c: c, r: bufio.NewReader(c)}, nil
 }
 
+// DialAs is Dial with a password, "" for none.
+func DialAs(addr, password string) (*Conn, error) {
+	c, err := Dial(addr)
+	if err != nil || password == "" {
+		return c, err
+	}
+	if _, err := c.Must("AUTH", password); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
 // Close closes the connection. A command that waits fails.
 func (c *Conn) Close() error { return c.c.Close() }
 
@@ -45,6 +58,27 @@ func (c *Conn) Do(args ...string) (resp.Value, error) {
 		return resp.Value{}, err
 	}
 	return resp.Read(c.r)
+}
+
+// Pipe sends commands at once and returns their replies, which may be error
+// replies. When err is not nil, they are those that came before.
+func (c *Conn) Pipe(commands [][]string) (replies []resp.Value, err error) {
+	c.c.SetDeadline(time.Now().Add(replyTimeout))
+	c.buf = c.buf[:0]
+	for _, args := range commands {
+		c.buf = resp.AppendCommand(c.buf, args...)
+	}
+	if _, err := c.c.Write(c.buf); err != nil {
+		return nil, err
+	}
+	for range commands {
+		v, err := resp.Read(c.r)
+		if err != nil {
+			return replies, err
+		}
+		replies = append(replies, v)
+	}
+	return replies, nil
 }
 
 // Must is Do for commands that are expected to succeed: an error reply becomes

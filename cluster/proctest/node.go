@@ -8,9 +8,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"phonond/redisproto/resp"
 )
 
 // Node is one node of a cluster, running or not.
@@ -19,14 +22,34 @@ type Node struct {
 	RESP, Cluster, Gossip string // addresses
 	DataDir               string
 
+	host    Host
 	name    string   // of its files, unlike that of any other
 	cluster *Cluster // the rest of it
 	process *Process // nil until it was started for the first time
 	ready   *readyWatch
 }
 
+// settle gives the node its host and its first addresses.
+func (n *Node) settle() (err error) {
+	if host := n.cluster.opts.Host; host != nil {
+		if n.host, err = host(n.ID, n.Region); err != nil {
+			return fmt.Errorf("a host for %s: %w", n.ID, err)
+		}
+	}
+	if n.host.DataDir != "" {
+		n.DataDir = n.host.DataDir
+	}
+	return n.choose()
+}
+
 // choose takes new addresses.
-func (n *Node) choose() error {
+func (n *Node) choose() (err error) {
+	n.cluster.mu.Lock()
+	defer n.cluster.mu.Unlock()
+	if n.host.Move != nil {
+		n.RESP, n.Cluster, n.Gossip, err = n.host.Move()
+		return err
+	}
 	for _, p := range []*string{&n.RESP, &n.Cluster, &n.Gossip} {
 		addr, err := FreeAddr(n.cluster.taken)
 		if err != nil {
@@ -41,7 +64,8 @@ func (n *Node) choose() error {
 // ConfigFile returns the path of the node's configuration.
 func (n *Node) ConfigFile() string { return filepath.Join(n.cluster.opts.Dir, n.name+".yaml") }
 
-func (n *Node) logFile() string { return filepath.Join(n.cluster.opts.Dir, n.name+".log") }
+// LogFile returns the path of what the node writes to standard error.
+func (n *Node) LogFile() string { return filepath.Join(n.cluster.opts.Dir, n.name+".log") }
 
 // configure writes the configuration.
 func (n *Node) configure(regions string) error {
@@ -66,7 +90,12 @@ cluster:
 gossip:
   listen: %q
 `, id, region, n.DataDir, regions, n.RESP, n.Cluster, n.Gossip)
-	return os.WriteFile(n.ConfigFile(), []byte(text), 0o600)
+	// Another node's move writes it too, while this one may be about to read it.
+	whole := n.ConfigFile() + ".new"
+	if err := os.WriteFile(whole, []byte(text), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(whole, n.ConfigFile())
 }
 
 // Start starts the process. It does not wait for it to be of use: see
@@ -75,13 +104,13 @@ func (n *Node) Start(flags ...string) error {
 	if n.Running() {
 		return fmt.Errorf("node %s runs already", n.ID)
 	}
-	log, err := os.OpenFile(n.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	log, err := os.OpenFile(n.LogFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	defer log.Close() // the process has its own
-	args := append([]string{"server", "--config", n.ConfigFile()}, n.cluster.opts.Flags...)
-	cmd := exec.Command(n.cluster.opts.Program, append(args, flags...)...)
+	args := slices.Concat(n.host.Enter, []string{n.cluster.opts.Program, "server", "--config", n.ConfigFile()}, n.cluster.opts.Flags, n.host.Flags, flags)
+	cmd := exec.Command(args[0], args[1:]...)
 	n.ready = &readyWatch{seen: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr, cmd.Env = n.ready, log, environ()
 	n.process, err = StartProcess(cmd)
@@ -134,6 +163,31 @@ func (n *Node) Ready(ctx context.Context) error {
 	}
 }
 
+// Signal sends a signal to the process that was started last.
+func (n *Node) Signal(s os.Signal) error { return n.process.cmd.Process.Signal(s) }
+
+// Addr returns the node's address for clients. Unlike the field it may be asked for
+// while nodes move.
+func (n *Node) Addr() string {
+	n.cluster.mu.Lock()
+	defer n.cluster.mu.Unlock()
+	return n.RESP
+}
+
+// Dial connects to the node's port for clients, with the cluster's password. It may
+// be called while nodes move.
+func (n *Node) Dial() (*Conn, error) { return DialAs(n.Addr(), n.cluster.opts.Password) }
+
+// ask sends one command over a connection of its own. See [Conn.Must].
+func (n *Node) ask(args ...string) (resp.Value, error) {
+	c, err := n.Dial()
+	if err != nil {
+		return resp.Value{}, err
+	}
+	defer c.Close()
+	return c.Must(args...)
+}
+
 // Kill ends the process as kill -9 does. A node that does not run is left as it
 // is.
 func (n *Node) Kill() error {
@@ -166,7 +220,7 @@ func (n *Node) Exit(ctx context.Context) (code int, err error) {
 
 // Log returns what the node has written to standard error since its first start.
 func (n *Node) Log() string {
-	b, err := os.ReadFile(n.logFile())
+	b, err := os.ReadFile(n.LogFile())
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		return "" // it was never started

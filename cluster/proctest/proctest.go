@@ -1,9 +1,10 @@
 // Package proctest is real phonond processes for tests: it builds the program
 // once, starts nodes on free loopback ports with data in temporary directories,
-// kills them by pid, starts them again, with addresses old or new, and collects
-// their logs on failure. The tests beside it use it, and the benchmark. It never
-// leaves loopback, never ends a process that it did not start, and never waits
-// without a deadline.
+// or on the hosts that its user makes for them, kills them by pid, starts them
+// again, with addresses old or new, and collects their logs on failure. The tests
+// beside it use it, the benchmark, and scripts/torture. It never leaves this
+// machine, never ends a process that it did not start, and never waits without a
+// deadline.
 package proctest
 
 import (
@@ -14,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -41,6 +43,25 @@ type Options struct {
 	Regions []Region
 	// Flags are given to every node besides its configuration file.
 	Flags []string
+	// Host says where a node runs. Default: on this machine's loopback.
+	Host func(node, region string) (Host, error)
+	// Password is what clients say to the nodes. Default: nothing.
+	Password string
+}
+
+// Host is where a node runs: a network namespace, a file system of its own. The
+// zero value is this machine's loopback, and a directory below [Options.Dir].
+type Host struct {
+	// DataDir is the node's data directory.
+	DataDir string
+	// Move returns addresses that the node did not have before: for clients, for
+	// nodes, and for gossip.
+	Move func() (resp, cluster, gossip string, err error)
+	// Enter is what stands in front of a command line that is to be run there. It
+	// must become that command, with the same process id, as nsenter does.
+	Enter []string
+	// Flags are for this node alone.
+	Flags []string
 }
 
 // Cluster is a cluster of processes. One goroutine at a time starts and ends
@@ -48,6 +69,7 @@ type Options struct {
 type Cluster struct {
 	opts  Options
 	nodes []*Node
+	mu    sync.Mutex      // of the nodes' addresses, for those who ask for them while nodes move
 	taken map[string]bool // addresses ever given out
 }
 
@@ -58,7 +80,7 @@ func New(o Options) (*Cluster, error) {
 		for i := range r.Nodes {
 			n := &Node{ID: fmt.Sprintf("%s-%d", r.Name, i+1), Region: r.Name, cluster: c}
 			n.name, n.DataDir = n.ID, filepath.Join(o.Dir, n.ID)
-			if err := n.choose(); err != nil {
+			if err := n.settle(); err != nil {
 				return nil, err
 			}
 			c.nodes = append(c.nodes, n)

@@ -35,7 +35,7 @@ func fields(v resp.Value) map[string]resp.Value {
 
 // Groups asks this node about all groups.
 func (n *Node) Groups() ([]Group, error) {
-	v, err := Ask(n.RESP, "PHONON.GROUPS")
+	v, err := n.ask("PHONON.GROUPS")
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +55,7 @@ func (n *Node) Groups() ([]Group, error) {
 
 // AddrOf returns where, as far as this node knows, another one listens for nodes.
 func (n *Node) AddrOf(id string) (string, error) {
-	v, err := Ask(n.RESP, "PHONON.MEMBERS")
+	v, err := n.ask("PHONON.MEMBERS")
 	if err != nil {
 		return "", err
 	}
@@ -107,7 +107,7 @@ func (n *Node) Leader(ctx context.Context, group string, not *Node) (*Node, erro
 // again.
 func (n *Node) Lead(ctx context.Context, group string) error {
 	return Until(ctx, func() error {
-		if _, err := Ask(n.RESP, "PHONON.TRANSFER-LEADER", group, n.ID); err != nil {
+		if _, err := n.ask("PHONON.TRANSFER-LEADER", group, n.ID); err != nil {
 			return err
 		}
 		g, err := n.Group(group)
@@ -120,7 +120,7 @@ func (n *Node) Lead(ctx context.Context, group string) error {
 
 // Replicas asks this node for the state of all replicas that it can reach.
 func (n *Node) Replicas() ([]Replica, error) {
-	v, err := Ask(n.RESP, "PHONON.DIGEST")
+	v, err := n.ask("PHONON.DIGEST")
 	if err != nil {
 		return nil, err
 	}

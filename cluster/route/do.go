@@ -3,6 +3,7 @@ package route
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"phonond/redisproto/command"
 	"phonond/redisproto/resp"
@@ -124,6 +125,13 @@ func (d *doing) step(parts []*work) (left []*work) {
 			replies, errs[i] = d.finish(d.ctx, w, attempts[i])
 		}
 		if e, ok := errs[i].(*Error); ok {
+			if e.lowSpace() && len(w.calls) > 1 && slices.ContainsFunc(w.calls, mayGrow) {
+				d.apart(w, e)
+				if rests[i] != nil {
+					left = append(left, rests[i])
+				}
+				continue
+			}
 			d.failed = append(d.failed, e)
 			d.fail(w, e)
 			d.fail(rests[i], &Error{Group: e.Group, Cause: e.Cause}) // it was not sent
@@ -141,6 +149,37 @@ func (d *doing) step(parts []*work) (left []*work) {
 		}
 	}
 	return left
+}
+
+// apart does what it may of a part that was refused as a whole because disks are
+// nearly full: the calls that need no more space, in order.
+func (d *doing) apart(w *work, e *Error) {
+	for len(w.calls) > 0 {
+		if w.calls[0].Spec.Has(command.DenyOOM) {
+			d.failed = append(d.failed, e)
+			d.replies[w.at[0]] = e.Reply()
+			w = w.cut(1)
+			continue
+		}
+		n := slices.IndexFunc(w.calls, mayGrow)
+		switch n {
+		case -1:
+			n = len(w.calls)
+		case 0: // a script
+			n = 1
+		}
+		rest := w.cut(n)
+		for parts := []*work{w}; len(parts) > 0; {
+			parts = d.step(parts)
+		}
+		w = rest
+	}
+}
+
+// mayGrow reports whether a call may be refused for want of space. What a script needs
+// depends on the state.
+func mayGrow(c command.Call) bool {
+	return c.Spec.Has(command.DenyOOM) || strings.HasPrefix(c.Spec.Name, "eval")
 }
 
 // fail answers a part that has no replies. w may be nil.

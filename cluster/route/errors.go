@@ -27,6 +27,13 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Cause }
 
+// lowSpace reports whether the request was refused because it needs space, and others
+// would not be.
+func (e *Error) lowSpace() bool {
+	why, ok := errors.AsType[*group.NoSpaceError](e.Cause)
+	return ok && !e.Maybe && why.Level == group.SpaceLow
+}
+
 // Reply returns the error as a client sees it. Prefixes matter: client libraries
 // repeat CLUSTERDOWN and TRYAGAIN by themselves, so those stand only for what
 // was certainly not applied, and TIMEOUT, which none of them repeats, for what
@@ -44,5 +51,18 @@ func (e *Error) Reply() resp.Value {
 	case errors.Is(e.Cause, ErrRefused):
 		return resp.Err(fmt.Sprintf("ERR the leader of group %s does not know this command, is it of another version? Nothing was applied", e.Group))
 	}
+	if why, ok := errors.AsType[*group.NoSpaceError](e.Cause); ok {
+		return noSpaceReply(e.Group, why)
+	}
 	return resp.Err(fmt.Sprintf("CLUSTERDOWN group %s has no leader that can be reached, the request was not applied", e.Group))
+}
+
+// noSpaceReply has the prefix by which Redis says that it cannot keep what it is
+// given. No client library repeats it by itself.
+func noSpaceReply(name string, why *group.NoSpaceError) resp.Value {
+	state, takes := "nearly full", "it takes only what needs no more space"
+	if why.Level == group.SpaceFull {
+		state, takes = "full", "it answers reads only"
+	}
+	return resp.Err(fmt.Sprintf("MISCONF the disks of group %s are %s: %s; %s until there is room, this request was not applied", name, state, why.Where, takes))
 }

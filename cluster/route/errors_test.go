@@ -34,6 +34,14 @@ func TestWhatClientsAreTold(t *testing.T) {
 		{"stopped", always(answer{err: group.ErrStopped}), "TIMEOUT", "CLUSTERDOWN"},
 		{"no replica", always(answer{err: ErrNoReplica}), "CLUSTERDOWN", "CLUSTERDOWN"},
 		{"refused", always(answer{err: ErrRefused}), "ERR", "ERR"},
+		{"no space", always(answer{err: &group.NoSpaceError{Level: group.SpaceFull, Where: "e"}}), "MISCONF", "MISCONF"},
+		{"no space, without a reason", func(int) ([]byte, bool) { return []byte{codeNoSpace, 0}, true }, "TIMEOUT", "CLUSTERDOWN"},
+		{"lost, then no space", func(n int) ([]byte, bool) {
+			if n == 0 {
+				return nil, false
+			}
+			return appendAnswer(nil, answer{err: &group.NoSpaceError{Level: group.SpaceLow, Where: "e"}}), true
+		}, "TIMEOUT", "MISCONF"},
 		{"an error of a newer version", func(int) ([]byte, bool) { return []byte{99, 0}, true }, "TIMEOUT", "CLUSTERDOWN"},
 		{"no reply", always(answer{}), "TIMEOUT", "CLUSTERDOWN"},
 		{"too many replies", always(answer{replies: []resp.Value{resp.OK, resp.OK}}), "TIMEOUT", "CLUSTERDOWN"},

@@ -23,7 +23,7 @@ const (
 	frameQuery                      // name, then JSON
 	framePing                       // nothing; answered by a reply
 	frameAgain                      // a write of which an earlier attempt may have been applied
-	framePulse                      // group; answered by its replica's term and clock
+	framePulse                      // group; answered by its replica's term, clock and disk
 )
 
 // maxFrame bounds a frame: the largest query a client may send, and room.

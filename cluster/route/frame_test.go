@@ -125,7 +125,7 @@ func FuzzCutString(f *testing.F) {
 }
 
 func FuzzDecodePulse(f *testing.F) {
-	f.Add(appendPulse(nil, group.Pulse{Term: 3, Index: 99, Clock: 1 << 40}))
+	f.Add(appendPulse(nil, group.Pulse{Term: 3, Index: 99, Clock: 1 << 40, Space: group.Space{Level: group.SpaceLow, Free: 1 << 30, Room: 7}}))
 	f.Add([]byte{0x80, 0x80})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		p, err := decodePulse(b)

@@ -69,7 +69,8 @@ func (r *Router) pulse(payload []byte) answer {
 
 func appendPulse(b []byte, p group.Pulse) []byte {
 	b = binary.AppendUvarint(binary.AppendUvarint(b, p.Term), p.Index)
-	return binary.AppendVarint(b, p.Clock)
+	b = append(binary.AppendVarint(b, p.Clock), byte(p.Space.Level))
+	return binary.AppendUvarint(binary.AppendUvarint(b, p.Space.Free), p.Space.Room)
 }
 
 func decodePulse(b []byte) (p group.Pulse, err error) {
@@ -81,9 +82,18 @@ func decodePulse(b []byte) (p group.Pulse, err error) {
 	if m <= 0 {
 		return p, errFrame
 	}
-	clock, n := binary.Varint(b[n+m:])
-	if n <= 0 {
+	b = b[n+m:]
+	clock, n := binary.Varint(b)
+	if n <= 0 || n == len(b) || b[n] > byte(group.SpaceFull) {
 		return p, errFrame
 	}
-	return group.Pulse{Term: term, Index: index, Clock: clock}, nil
+	space := group.Space{Level: group.Level(b[n])}
+	b = b[n+1:]
+	if space.Free, n = binary.Uvarint(b); n <= 0 {
+		return p, errFrame
+	}
+	if space.Room, m = binary.Uvarint(b[n:]); m <= 0 {
+		return p, errFrame
+	}
+	return group.Pulse{Term: term, Index: index, Clock: clock, Space: space}, nil
 }

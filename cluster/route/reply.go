@@ -26,16 +26,20 @@ var (
 // wireErrors numbers the errors that a node may answer with. The numbers are
 // part of the link's format.
 var wireErrors = map[byte]error{
-	1: group.ErrNotLeader,
-	2: group.ErrUncertain,
-	3: group.ErrBusy,
-	4: group.ErrUnknownOrigin,
-	5: group.ErrConflict,
-	6: group.ErrStopped,
-	7: ErrNoReplica,
-	8: ErrRefused,
-	9: ErrTooLarge,
+	1:           group.ErrNotLeader,
+	2:           group.ErrUncertain,
+	3:           group.ErrBusy,
+	4:           group.ErrUnknownOrigin,
+	5:           group.ErrConflict,
+	6:           group.ErrStopped,
+	7:           ErrNoReplica,
+	8:           ErrRefused,
+	9:           ErrTooLarge,
+	codeNoSpace: group.ErrNoSpace,
 }
+
+// codeNoSpace is followed by the level and the nodes of a [group.NoSpaceError].
+const codeNoSpace = 10
 
 // notApplied reports whether err says that this attempt applied nothing.
 func notApplied(err error) bool {
@@ -76,7 +80,15 @@ func appendAnswer(b []byte, a answer) []byte {
 	}
 	b = append(b, code)
 	b = appendString(b, a.hint)
-	if code != 0 {
+	switch code {
+	case 0:
+	case codeNoSpace:
+		why, ok := errors.AsType[*group.NoSpaceError](a.err)
+		if !ok {
+			why = &group.NoSpaceError{Level: group.SpaceFull}
+		}
+		return append(append(b, byte(why.Level)), why.Where...)
+	default:
 		return b
 	}
 	b = binary.AppendUvarint(b, uint64(len(a.replies)))
@@ -97,8 +109,11 @@ func decodeAnswer(b []byte) answer {
 	}
 	a := answer{hint: hint}
 	if code != 0 {
-		if a.err = wireErrors[code]; a.err == nil {
+		switch a.err = wireErrors[code]; {
+		case a.err == nil, code == codeNoSpace && (len(b) == 0 || b[0] > byte(group.SpaceFull)):
 			a.err = group.ErrUncertain
+		case code == codeNoSpace:
+			a.err = &group.NoSpaceError{Level: group.Level(b[0]), Where: string(b[1:])}
 		}
 		return a
 	}

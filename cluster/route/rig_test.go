@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,6 +28,7 @@ type rig struct {
 	nodes map[string]*node
 	leads map[string]string // the node of each group
 	table *Table
+	level atomic.Uint32 // of every disk
 	// wrap may change a connection that a node dials.
 	wrap func(from string, c net.Conn) net.Conn
 }
@@ -125,6 +127,10 @@ func (r *rig) group(host *simnet.Host, name string) *group.Group {
 		Servers: []raft.Server{{ID: raft.ServerID(id), Address: raft.ServerAddress(id)}},
 		Machine: fsm.Config{Group: name, Seed: [2]uint64{1, 2}, Table: dataTable},
 		Timing:  group.DefaultTiming(), Limits: group.DefaultLimits(), Wall: time.Now, Log: slog.New(slog.DiscardHandler),
+		Space: func() group.Space {
+			return group.Space{Level: group.Level(r.level.Load()), Free: 7 << 20, Room: 6 << 20}
+		},
+		Ask:   func(_ string, done func(group.Pulse, error)) { done(group.Pulse{}, ErrUnreachable) }, // nobody is there
 		Fatal: func(err error) { r.t.Errorf("group %s: %v", name, err) },
 	})
 	if err != nil {

@@ -216,7 +216,7 @@ func (r *Router) finish(ctx context.Context, w *work, a attempt) ([]resp.Value, 
 			return final, nil
 		}
 		w.maybe = w.maybe || !notApplied(err) && !w.readOnly
-		if ctx.Err() != nil || errors.Is(err, group.ErrConflict) || errors.Is(err, ErrRefused) || errors.Is(err, ErrTooLarge) {
+		if ctx.Err() != nil || errors.Is(err, group.ErrConflict) || errors.Is(err, ErrRefused) || errors.Is(err, ErrTooLarge) || errors.Is(err, group.ErrNoSpace) {
 			return nil, &Error{Group: w.group, Maybe: w.maybe, Request: w.seq, Cause: err}
 		}
 		if unknown := errors.Is(err, group.ErrUnknownOrigin); unknown && !opened {

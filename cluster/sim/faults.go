@@ -30,6 +30,7 @@ var faults = []fault{
 	{"disk-slow", slowDisk},
 	{"disk-fail", failDisk},
 	{"disk-full", fillDisk},
+	{"disk-low", scarceSpace},
 	{"wall", jumpWall},
 	{"transfer", transferLead},
 }
@@ -277,6 +278,22 @@ func fillDisk(r *run, rng *rand.Rand) bool {
 		victims = r.cluster.Names()
 	}
 	r.onDisks(victims, outage(rng), func(d *simdisk.Disk) { d.Fill(true) }, func(d *simdisk.Disk) { d.Fill(false) })
+	return true
+}
+
+// scarceSpace leaves little room on one disk or on all.
+func scarceSpace(r *run, rng *rand.Rand) bool {
+	victims := r.some(rng, 1)
+	if rng.IntN(2) == 0 {
+		victims = r.some(rng, len(r.nodes))
+	}
+	for _, name := range victims {
+		r.nodes[name].scarce.Store(true)
+	}
+	r.faults.pause(outage(rng))
+	for _, name := range victims {
+		r.nodes[name].scarce.Store(false)
+	}
 	return true
 }
 

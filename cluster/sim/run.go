@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -72,6 +73,21 @@ type node struct {
 	// is excused if it ends itself.
 	troubles int
 	excused  bool
+
+	scarce atomic.Bool // there is little room on the disk
+}
+
+// lowSpace is how much room is little: enough for a while, but less than nodes need
+// to feel well.
+const lowSpace = 64 << 20
+
+// space is what the node is told of the room on its disk.
+func (n *node) space() (free, total uint64, err error) {
+	free, total = n.disk.Free()
+	if n.scarce.Load() {
+		free = min(free, lowSpace)
+	}
+	return free, total, nil
 }
 
 // lock is a mutex that may be held while virtual time passes: a bubble does not
@@ -96,6 +112,7 @@ func (n *node) healDisk() {
 	n.disk.Slow(0, 0)
 	n.disk.Fail(nil)
 	n.disk.Fill(false)
+	n.scarce.Store(false)
 }
 
 func newRun(t *testing.T, o Options) *run {
@@ -114,6 +131,7 @@ func newRun(t *testing.T, o Options) *run {
 	r.cluster.Goal, r.cluster.Settle = p.goal, p.settle
 	r.cluster.Limits = func(l *group.Limits) { *l = p.limits }
 	r.cluster.Storage = func(name, group string) (*group.Storage, error) { return r.nodes[name].disk.Storage(group) }
+	r.cluster.Space = func(name string) (uint64, uint64, error) { return r.nodes[name].space() }
 	r.cluster.Fatal = r.onFatal
 	dir := diskDir(t)
 	for _, name := range r.cluster.Names() {

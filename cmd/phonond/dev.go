@@ -193,6 +193,7 @@ func (d *devCluster) nodes(dir string) []*config.Config {
 			c.RESP.Listen = loopback(d.port + at)
 			c.Cluster.Listen = loopback(d.port + at + clusterPorts)
 			c.Gossip.Listen = loopback(d.port + at + gossipPorts)
+			c.Disk.Reserve = 0 // its nodes share a disk
 			c.Log.Level = "warn"
 			if d.verbose {
 				c.Log.Level = "info"

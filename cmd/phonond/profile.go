@@ -7,13 +7,14 @@ import (
 	"strings"
 )
 
-// cutProfile takes --cpuprofile FILE out of the arguments. It is for those who
-// look for where the time goes, no setting of a node, and not listed by --help.
-func cutProfile(args []string) (rest []string, file string) {
+// cutHidden takes --NAME FILE out of the arguments: flags that are no settings of
+// a node and not listed by --help, such as --cpuprofile, for those who look for
+// where the time goes.
+func cutHidden(args []string, name string) (rest []string, file string) {
 	for i := 0; i < len(args); i++ {
-		name, value, inOne := strings.Cut(args[i], "=")
+		flag, value, inOne := strings.Cut(args[i], "=")
 		switch {
-		case name != "--cpuprofile" && name != "-cpuprofile":
+		case flag != "--"+name && flag != "-"+name:
 			rest = append(rest, args[i])
 		case inOne:
 			file = value

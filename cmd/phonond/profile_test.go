@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestCutProfile(t *testing.T) {
+func TestCutHidden(t *testing.T) {
 	for _, test := range []struct {
 		args, rest []string
 		file       string
@@ -17,7 +17,7 @@ func TestCutProfile(t *testing.T) {
 		{[]string{"--cpuprofile=p", "--config=f"}, []string{"--config=f"}, "p"},
 		{[]string{"-cpuprofile", "p"}, nil, "p"},
 	} {
-		rest, file := cutProfile(test.args)
+		rest, file := cutHidden(test.args, "cpuprofile")
 		if !slices.Equal(rest, test.rest) || file != test.file {
 			t.Errorf("%q: %q and %q", test.args, rest, file)
 		}

@@ -32,7 +32,8 @@ const gcPercent = 200
 
 // runServer runs one node.
 func runServer(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
-	args, profileFile := cutProfile(args)
+	args, profileFile := cutHidden(args, "cpuprofile")
+	args, wallFile := cutHidden(args, "wall-file")
 	conf, err := config.Load(args, environ)
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Fprint(stdout, "Usage: phonond server --config FILE [flags]\n\n")
@@ -62,7 +63,7 @@ func runServer(ctx context.Context, args, environ []string, stdout, stderr io.Wr
 			log.Error("the CPU profile is not complete", "error", err)
 		}
 	}()
-	nc := cluster.Config{Config: conf, Version: version, Log: log, Fatal: func(err error) { die(log, conf.DataDir, err) }}
+	nc := cluster.Config{Config: conf, Version: version, Log: log, Wall: wall(wallFile), Fatal: func(err error) { die(log, conf.DataDir, err) }}
 	if nc.ClusterTLS, err = conf.ClusterTLS(); err == nil {
 		nc.ClientTLS, err = conf.RESPTLS()
 	}
@@ -107,9 +108,15 @@ func logger(c config.Log, w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, opts))
 }
 
+// dieTimeout is how long a node that cannot go on takes to say why. What it writes to
+// may be what hangs.
+const dieTimeout = time.Second
+
 // die ends the process at once: what it would answer from now on cannot be
-// trusted. The reason stays behind in the data directory.
+// trusted. The reason stays behind in the data directory, if that still takes it.
 func die(log *slog.Logger, dir string, err error) {
+	time.AfterFunc(dieTimeout, func() { os.Exit(1) })
+	hangUp()
 	log.Error("fatal: the process ends", "error", err)
 	reason := fmt.Sprintf("%s %v\n", time.Now().UTC().Format(time.RFC3339), err)
 	if err := os.WriteFile(filepath.Join(dir, "fatal.txt"), []byte(reason), 0o600); err != nil {

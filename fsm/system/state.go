@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"phonond/fsm"
 	"phonond/redisproto/command"
@@ -106,7 +107,16 @@ func (g *Group) Replicas() []string {
 // ErrState is returned when bytes are not a state this program can act on.
 var ErrState = errors.New("system: not a state this program knows")
 
-// Decode reads a state.
+// errNotState and errNotNode are the replies to arguments that cannot be read. They
+// do not say why: replies are part of the digest, and the words of encoding/json are
+// not those of the next version of Go.
+var (
+	errNotState = resp.Err("ERR " + ErrState.Error())
+	errNotNode  = resp.Err("ERR not what a node says of itself")
+)
+
+// Decode reads a state and checks that its parts fit each other. The error wraps
+// [ErrState].
 func Decode(text string) (*State, error) {
 	s := new(State)
 	if err := json.Unmarshal([]byte(text), s); err != nil {
@@ -114,6 +124,9 @@ func Decode(text string) (*State, error) {
 	}
 	if s.Features > Features {
 		return nil, fmt.Errorf("%w: the cluster runs at feature level %d, this program knows %d: upgrade it", ErrState, s.Features, Features)
+	}
+	if err := s.validate(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrState, err)
 	}
 	return s, nil
 }
@@ -148,7 +161,7 @@ func spec(name string, arity int, flags command.Flags) command.Spec {
 func initialize(t *fsm.Tx, args [][]byte) resp.Value {
 	s, err := Decode(string(args[1]))
 	if err != nil {
-		return resp.Err("ERR " + err.Error())
+		return errNotState
 	}
 	if text, ok := t.String(key); ok {
 		if old, err := Decode(text); err != nil || old.ID != s.ID {
@@ -165,17 +178,17 @@ func initialize(t *fsm.Tx, args [][]byte) resp.Value {
 func putNode(t *fsm.Tx, args [][]byte) resp.Value {
 	var n Node
 	if err := json.Unmarshal(args[1], &n); err != nil {
-		return resp.Err("ERR not a node: " + err.Error())
+		return errNotNode
 	}
 	text, _ := t.String(key)
 	s, err := Decode(text)
 	if err != nil {
-		return resp.Err("ERR " + err.Error())
+		return errNotState
 	}
 	old := s.Node(n.ID)
 	switch {
 	case old == nil:
-		return resp.Err("ERR node " + n.ID + " has no seat in this cluster")
+		return resp.Err("ERR node " + strconv.Quote(n.ID) + " has no seat in this cluster")
 	case old.Seat != n.Seat || old.Region != n.Region:
 		return resp.Err("ERR node " + n.ID + " has its seat in region " + old.Region + ", with another data directory")
 	case n.Incarnation < old.Incarnation:
@@ -184,7 +197,9 @@ func putNode(t *fsm.Tx, args [][]byte) resp.Value {
 		return resp.OK
 	}
 	*old = n
-	s.Epoch++
+	if s.Epoch++; s.validate() != nil {
+		return errNotState
+	}
 	t.PutString(key, s.Encode())
 	return resp.OK
 }

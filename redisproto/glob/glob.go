@@ -1,6 +1,6 @@
 // Package glob matches names against the patterns of Redis: KEYS, SCAN, CONFIG
 // GET and pattern subscriptions all use it. It is a leaf, knows nothing about
-// keys or commands, and never takes more than len(pattern)*len(s) steps.
+// keys or commands, and never looks at more than len(pattern)*(len(s)+1) bytes.
 package glob
 
 // Match reports whether the whole of s matches pattern, byte by byte:
@@ -16,6 +16,13 @@ package glob
 // a pattern of stars match the empty string, although KEYS * does; here it
 // always matches.
 func Match(pattern, s string) bool {
+	matches, _ := match(pattern, s)
+	return matches
+}
+
+// match is Match that also tells how many bytes of the pattern it looked at, those
+// looked at again included: what its time is in proportion to.
+func match(pattern, s string) (matches bool, looks int) {
 	// Every element but the star takes exactly one byte. So when something does
 	// not fit, only the last star can help, by taking one byte more: a longer
 	// match of an earlier star leaves the later one less to choose from.
@@ -24,29 +31,33 @@ func Match(pattern, s string) bool {
 	for i < len(s) {
 		if p < len(pattern) {
 			if pattern[p] == '*' {
+				looks++
 				p++
 				if p == len(pattern) {
-					return true
+					return true, looks
 				}
 				star, taken = p, i
 				continue
 			}
-			if next, ok := one(pattern, p, s[i]); ok {
+			next, ok := one(pattern, p, s[i])
+			looks += next - p
+			if ok {
 				p = next
 				i++
 				continue
 			}
 		}
 		if star < 0 {
-			return false
+			return false, looks
 		}
 		taken++
 		p, i = star, taken
 	}
 	for p < len(pattern) && pattern[p] == '*' {
+		looks++
 		p++
 	}
-	return p == len(pattern)
+	return p == len(pattern), looks
 }
 
 // one matches c against the element of pattern that starts at p, which is no

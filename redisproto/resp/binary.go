@@ -13,6 +13,9 @@ var ErrBadValue = errors.New("resp: malformed binary value")
 // deeper than five.
 const maxDepth = 16
 
+// maxAhead is how many elements are allocated on the word of a count alone.
+const maxAhead = 1024
+
 // AppendBinary appends v in the form in which nodes and snapshots keep replies:
 // a byte for the kind, then a varint, or a length and bytes, or a count and
 // elements. Unlike RESP it keeps every kind, whatever the reader's protocol.
@@ -49,27 +52,28 @@ func decode(b []byte, depth int) (Value, []byte, error) {
 		return v, b, nil
 	case Integer, Bool:
 		n, used := binary.Varint(b)
-		if used <= 0 {
+		if !shortest(b, used) {
 			return Value{}, nil, ErrBadValue
 		}
 		v.Int = n
 		return v, b[used:], nil
 	case Simple, Error, Bulk, Double, BigNumber, Verbatim:
 		n, used := binary.Uvarint(b)
-		if used <= 0 || n > uint64(len(b)-used) {
+		if !shortest(b, used) || n > uint64(len(b)-used) {
 			return Value{}, nil, ErrBadValue
 		}
 		b = b[used:]
 		v.Str = string(b[:n])
 		return v, b[n:], nil
 	case Array, Map, Set, Push, Tuples:
+		twos := v.Kind == Map || v.Kind == Tuples
 		n, used := binary.Uvarint(b)
-		if used <= 0 || n > uint64(len(b)-used) {
+		if !shortest(b, used) || n > uint64(len(b)-used) || twos && n%2 != 0 {
 			return Value{}, nil, ErrBadValue
 		}
 		b = b[used:]
 		if n > 0 {
-			v.Elems = make([]Value, 0, min(n, 1024))
+			v.Elems = make([]Value, 0, min(n, maxAhead))
 		}
 		for range n {
 			e, rest, err := decode(b, depth-1)
@@ -83,3 +87,7 @@ func decode(b []byte, depth int) (Value, []byte, error) {
 	}
 	return Value{}, nil, ErrBadValue
 }
+
+// shortest reports whether a number was read, of so many bytes, that could not have
+// been written in fewer.
+func shortest(b []byte, used int) bool { return used == 1 || used > 1 && b[used-1] != 0 }

@@ -90,6 +90,9 @@ func FuzzDecodeBinary(f *testing.F) {
 		f.Add(tt.v.AppendBinary(nil))
 	}
 	f.Add([]byte{byte(Array), 0xff, 0xff, 0xff, 0xff, 0x0f})
+	f.Add([]byte{byte(Integer), 0x80, 0x00})            // a number longer than need be
+	f.Add([]byte{byte(Map), 1, byte(Nil)})              // a key without a value
+	f.Add([]byte{byte(Tuples), 1, byte(Integer), 0x02}) // half of a pair
 	f.Fuzz(func(t *testing.T, b []byte) {
 		v, rest, err := DecodeBinary(b)
 		if err != nil {
@@ -98,9 +101,29 @@ func FuzzDecodeBinary(f *testing.F) {
 			}
 			return
 		}
-		again, after, err := DecodeBinary(v.AppendBinary(nil))
-		if err != nil || len(after) > 0 || !bytes.Equal(again.Append(nil, 3), v.Append(nil, 3)) || len(rest) > len(b) {
-			t.Errorf("%+v came back as %+v, %v", v, again, err)
+		if used := b[:len(b)-len(rest)]; !bytes.Equal(v.AppendBinary(nil), used) {
+			t.Errorf("%q was read as %+v, which is written %q", used, v, v.AppendBinary(nil))
+		}
+		for proto := 2; proto <= 3; proto++ {
+			if wire := v.Append(nil, proto); !strings.ContainsAny(lineTexts(v), "\r\n") {
+				r := bufio.NewReader(bytes.NewReader(wire))
+				if _, err := Read(r); err != nil || r.Buffered() > 0 {
+					t.Errorf("%+v is %q in RESP%d: %v, %d bytes left", v, wire, proto, err, r.Buffered())
+				}
+			}
 		}
 	})
+}
+
+// lineTexts returns the texts in v that end with their line.
+func lineTexts(v Value) string {
+	text := ""
+	switch v.Kind {
+	case Simple, Error, Double, BigNumber:
+		text = v.Str
+	}
+	for _, e := range v.Elems {
+		text += lineTexts(e)
+	}
+	return text
 }

@@ -1,0 +1,231 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"phonond/cluster/history"
+	"phonond/cluster/proctest"
+	"phonond/redisproto/resp"
+)
+
+// The times of clients. A node answers within request_timeout, which is 10 s, and
+// this machine may be busy; a client waits longer, so that a late answer is seen to
+// be late.
+const (
+	answerWithin = 15 * time.Second
+	callTimeout  = 20 * time.Second
+	dialTimeout  = 5 * time.Second
+	redialPause  = 200 * time.Millisecond
+	maxThink     = 20 * time.Millisecond // between two operations of a client
+)
+
+// clients are those whose histories are judged. They are spread over all nodes;
+// every second one is go-redis, in either protocol, the others are plain.
+type clients struct {
+	r *rig
+	// gate is held for reading during every operation, probes' included: who holds
+	// it for writing knows that nobody waits for anything.
+	gate   sync.RWMutex
+	window *window // changed by who holds gate
+}
+
+func newClients(r *rig) *clients {
+	c := &clients{r: r}
+	c.gate.Lock() // until the first window opens
+	return c
+}
+
+// enter takes the gate for an operation, unless everything ends.
+func (c *clients) enter(ctx context.Context) bool {
+	c.gate.RLock()
+	if ctx.Err() == nil {
+		return true
+	}
+	c.gate.RUnlock()
+	return false
+}
+
+// caller is a connection of a client. It never sends anything twice.
+type caller interface {
+	// Pipe sends commands at once and returns their replies, or those that came
+	// before the connection broke.
+	Pipe(commands [][]string) ([]resp.Value, error)
+	Close() error
+}
+
+// workers are the clients' loops.
+func (c *clients) workers() (list []func(context.Context)) {
+	for i := range c.r.o.clients {
+		k := c.r.keepers[i%len(c.r.keepers)]
+		round := i / len(c.r.keepers) // of the nodes
+		connect := func() (caller, error) { return k.node.Dial() }
+		if (i+round)%2 == 0 {
+			protocol := 2 + round/2%2
+			connect = func() (caller, error) { return newRedisCaller(k.node.Addr(), c.r.password, protocol) }
+		}
+		list = append(list, func(ctx context.Context) { c.work(ctx, i, k.node.ID, connect) })
+	}
+	return list
+}
+
+// work is one client's: it does what the window gives it, and connects again when
+// its connection breaks.
+func (c *clients) work(ctx context.Context, client int, node string, connect func() (caller, error)) {
+	var conn caller
+	for ctx.Err() == nil {
+		pause := rand.N(maxThink)
+		if !c.enter(ctx) {
+			break
+		}
+		if conn == nil {
+			var err error
+			if conn, err = connect(); err != nil {
+				conn, pause = nil, redialPause
+			}
+		}
+		if conn != nil && !c.turn(ctx, client, node, conn) {
+			conn.Close()
+			conn = nil
+		}
+		c.gate.RUnlock()
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+		}
+	}
+	if conn != nil {
+		conn.Close()
+	}
+}
+
+// brokenPause is how long a client waits before it asks whether a node that broke
+// a connection had a reason: of a process that ended by itself its keeper hears
+// later than its clients.
+const brokenPause = time.Second
+
+// turn does one step and judges how it was answered. It returns false if the
+// connection is of no more use.
+func (c *clients) turn(ctx context.Context, client int, node string, conn caller) bool {
+	start := time.Now()
+	commands, replies, err := c.window.turn(client, node, conn)
+	took := time.Since(start)
+	if err != nil {
+		select {
+		case <-time.After(brokenPause):
+		case <-ctx.Done():
+			return false
+		}
+	}
+	silent := c.r.health.silentSince(node, start)
+	c.r.measure.countTurn(commands, replies, err, took, silent)
+	switch {
+	case silent:
+	case took > answerWithin:
+		c.r.faults.add("%.300q through %s: after %v there were %d replies and the error %v", commands, node, took.Round(time.Millisecond), len(replies), err)
+	case err != nil && c.r.health.readySince(node, start) && !c.r.health.mayEnd(node):
+		c.r.faults.add("%s, with which nothing was wrong, broke a connection after %v: %v (%.300q)", node, took.Round(time.Millisecond), err, commands)
+	case c.window.healedBy(start):
+		for i, v := range replies {
+			if o := history.Classify(v, nil); o != history.Answered && !strings.HasPrefix(v.Str, "NOSCRIPT") {
+				c.r.faults.add("%.300q through %s is %v after everything had recovered: %s", commands[i], node, o, v.Str)
+			}
+		}
+	}
+	return err == nil
+}
+
+// outcomeOf names what a client was told, for the report.
+func outcomeOf(v resp.Value, err error) string {
+	outcome := history.Classify(v, err)
+	switch {
+	case err != nil:
+		return outcome.String() + ", no reply"
+	case v.IsError():
+		word, _, _ := strings.Cut(v.Str, " ")
+		return outcome.String() + ", " + word
+	}
+	return outcome.String()
+}
+
+// redisCaller is go-redis. It has one connection and is given up with it, and its
+// own retries are off: with them an operation whose connection broke could be done
+// twice, or its outcome be that of the second try alone, and the history would be
+// wrong.
+type redisCaller struct{ client *redis.Client }
+
+func newRedisCaller(addr, password string, protocol int) (*redisCaller, error) {
+	c := redis.NewClient(&redis.Options{
+		Addr: addr, Password: password, Protocol: protocol, MaxRetries: -1, DialerRetries: 1, PoolSize: 1, DialTimeout: dialTimeout,
+		ReadTimeout: callTimeout, WriteTimeout: callTimeout,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	})
+	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+	defer cancel()
+	if err := c.Ping(ctx).Err(); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return &redisCaller{client: c}, nil
+}
+
+func (c *redisCaller) Pipe(commands [][]string) (replies []resp.Value, err error) {
+	ctx := context.Background() // the client's own timeouts bound it
+	cmds := make([]*redis.RawCmd, len(commands))
+	for i, args := range commands {
+		words := make([]any, len(args))
+		for i, a := range args {
+			words[i] = a
+		}
+		cmds[i] = redis.NewRawCmd(ctx, words...)
+	}
+	if len(cmds) == 1 {
+		c.client.Process(ctx, cmds[0])
+	} else {
+		c.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+			for _, cmd := range cmds {
+				p.Process(ctx, cmd)
+			}
+			return nil
+		})
+	}
+	for _, cmd := range cmds {
+		b, err := cmd.Result()
+		if err != nil {
+			return replies, err
+		}
+		v, err := resp.Read(bufio.NewReader(bytes.NewReader(b)))
+		if err != nil {
+			return replies, fmt.Errorf("go-redis took %.200q for a reply: %w", b, err)
+		}
+		replies = append(replies, v)
+	}
+	return replies, nil
+}
+
+func (c *redisCaller) Close() error { return c.client.Close() }
+
+var _ caller = (*proctest.Conn)(nil)
+
+// reachable waits until every seat's probe has written since a moment.
+func (r *rig) reachable(ctx context.Context, since time.Time) error {
+	return proctest.Until(ctx, func() error {
+		for _, k := range r.keepers {
+			for _, g := range r.groups {
+				if !r.measure.lastWrite(seat{k.node.ID, g}).After(since) {
+					return fmt.Errorf("no write to group %s through %s", g, k.node.ID)
+				}
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"phonond/cluster/history"
+	"phonond/redisproto/resp"
+)
+
+// window is the history of one round. Its keys are its own: once the round is over
+// it can be judged, however long what is of unknown outcome may still be under way.
+type window struct {
+	number  int
+	start   time.Time
+	rec     *history.Recorder
+	clients []*history.Client
+	healed  atomic.Int64 // ns since start: from when on the cluster was well and left alone; 0 before
+}
+
+// heal says that from now on nothing is wrong.
+func (w *window) heal() { w.healed.Store(int64(w.now())) }
+
+// healedBy reports whether nothing was wrong any more at a moment.
+func (w *window) healedBy(at time.Time) bool {
+	healed := w.healed.Load()
+	return healed > 0 && at.Sub(w.start) > time.Duration(healed)
+}
+
+func newWindow(number, clients int, seed uint64) *window {
+	w := &window{number: number, start: time.Now()}
+	w.rec = history.NewRecorder(w.now)
+	work := history.NewWorkload(rand.New(rand.NewPCG(seed, uint64(number))), history.Options{Name: fmt.Sprintf("w%d", number)})
+	for i := range clients {
+		w.clients = append(w.clients, work.Client(i))
+	}
+	return w
+}
+
+func (w *window) now() time.Duration { return time.Since(w.start) }
+
+// turn has a client do its next step, and returns what it asked and was told.
+func (w *window) turn(client int, node string, conn caller) (commands [][]string, replies []resp.Value, err error) {
+	err = w.clients[client].Turn(w.rec, node, func(list [][]string) ([]resp.Value, error) {
+		commands = list
+		replies, err = conn.Pipe(list)
+		return replies, err
+	})
+	return commands, replies, err
+}
+
+// readBatch is how many keys are read at once at the end.
+const readBatch = 64
+
+// finish reads every key through every node.
+func (w *window) finish(r *rig) error {
+	reads := history.FinalReads(w.rec.Ops())
+	for i, k := range r.keepers {
+		conn, err := k.node.Dial()
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		for at := 0; at < len(reads); at += readBatch {
+			batch := reads[at:min(at+readBatch, len(reads))]
+			if _, err := w.rec.Pipeline(len(w.clients)+i, k.node.ID, batch, conn.Pipe); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// judges judge one window at a time, beside the next round.
+type judges struct{ busy sync.WaitGroup }
+
+// What clocks may differ by: all are this machine's, but a millisecond is the
+// smallest that a node counts. How late a lock may expire on a machine as busy as
+// this one.
+const (
+	clockSlack  = 5 * time.Millisecond
+	expiryGrace = 10 * time.Second
+)
+
+// judge judges a window that is over.
+func (j *judges) judge(r *rig, w *window) {
+	j.busy.Wait()
+	j.busy.Go(func() {
+		ops := w.rec.Ops()
+		report := history.Check(ops, history.CheckOptions{Slack: clockSlack, Healed: time.Duration(w.healed.Load()), Grace: expiryGrace, Workers: 1})
+		r.measure.judged(report.Ops)
+		if err := report.Err(); err != nil {
+			file := filepath.Join(r.dir, fmt.Sprintf("history-%d.txt", w.number))
+			text := fmt.Sprintf("%s\n%v\n", &report, err)
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+				r.faults.add("%v", err)
+			}
+			r.faults.add("the history of round %d, in %s: %.2000v", w.number, file, err)
+		}
+	})
+}
