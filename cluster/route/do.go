@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 
 	"phonond/redisproto/command"
 	"phonond/redisproto/resp"
@@ -109,6 +110,7 @@ func (d *doing) flush() {
 // behind a write go with it, as far as the machine has room for their replies.
 func (d *doing) step(parts []*work) (left []*work) {
 	attempts := make([]attempt, len(parts))
+	replies := make([][]resp.Value, len(parts))
 	errs := make([]error, len(parts))
 	rests := make([]*work, len(parts))
 	for i, w := range parts {
@@ -119,11 +121,21 @@ func (d *doing) step(parts []*work) (left []*work) {
 		w.readOnly = reads != 0
 		attempts[i], errs[i] = d.start(d.ctx, w)
 	}
+	// Side by side: one that has to try again must not have to wait until the time of
+	// another, whose group has no leader, is over.
+	var finishing sync.WaitGroup
 	for i, w := range parts {
-		var replies []resp.Value
-		if errs[i] == nil {
-			replies, errs[i] = d.finish(d.ctx, w, attempts[i])
+		finish := func() { replies[i], errs[i] = d.finish(d.ctx, w, attempts[i]) }
+		switch {
+		case errs[i] != nil:
+		case i < len(parts)-1:
+			finishing.Go(finish)
+		default:
+			finish()
 		}
+	}
+	finishing.Wait()
+	for i, w := range parts {
 		if e, ok := errs[i].(*Error); ok {
 			if e.lowSpace() && len(w.calls) > 1 && slices.ContainsFunc(w.calls, mayGrow) {
 				d.apart(w, e)
@@ -138,11 +150,11 @@ func (d *doing) step(parts []*work) (left []*work) {
 			continue
 		}
 		for n, at := range w.at {
-			if replies[n].Kind == resp.None { // the machine stopped here
+			if replies[i][n].Kind == resp.None { // the machine stopped here
 				rests[i] = w.cut(n)
 				break
 			}
-			d.replies[at] = replies[n]
+			d.replies[at] = replies[i][n]
 		}
 		if rests[i] != nil {
 			left = append(left, rests[i])

@@ -159,3 +159,24 @@ func TestFullWindowIsNotApplied(t *testing.T) {
 		}
 	})
 }
+
+// TestAnswersThatCameInTimeCount: a pipeline for two groups, of which one has no
+// leader, waits for that one until its time is over. What the other has answered
+// meanwhile is not lost.
+func TestAnswersThatCameInTimeCount(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.start("e", "x")
+		dead, alive := r.keyIn("west", 0), r.keyIn("east", 0)
+		for range 20 {
+			for _, via := range []string{"e", "x"} {
+				replies := r.nodes[via].Do(context.Background(), calls([]string{"GET", dead}, []string{"SADD", alive, "a"}))
+				if !strings.HasPrefix(replies[0].Str, "CLUSTERDOWN") {
+					t.Fatalf("without a leader: %+v", replies[0])
+				}
+				if replies[1].IsError() {
+					t.Fatalf("with one, through %s: %+v", via, replies[1])
+				}
+			}
+		}
+	})
+}

@@ -247,20 +247,7 @@ func (r *Router) wait(ctx context.Context, w *work, a attempt) (replies []resp.V
 	for {
 		select {
 		case got := <-a.answer:
-			switch {
-			case got.at != nil:
-				return got.at.Read(w.calls), true, nil
-			case got.err == nil && len(got.replies) != len(w.calls):
-				return nil, false, group.ErrUncertain // not an answer to this
-			case got.err == nil:
-				r.learn(w.group, a.node)
-				return got.replies, true, nil
-			case errors.Is(got.err, group.ErrUnknownOrigin), errors.Is(got.err, group.ErrConflict):
-				r.learn(w.group, a.node) // only a leader says so
-				return nil, false, got.err
-			}
-			r.learn(w.group, got.hint)
-			return nil, false, got.err
+			return r.take(w, a, got)
 		case <-changed:
 			// The node that was asked may hang, cut off from a group that has a new
 			// leader by now. The replica here always answers.
@@ -270,9 +257,32 @@ func (r *Router) wait(ctx context.Context, w *work, a attempt) (replies []resp.V
 				return nil, false, group.ErrUncertain
 			}
 		case <-ctx.Done():
-			return nil, false, group.ErrUncertain
+			select {
+			case got := <-a.answer: // at the last moment
+				return r.take(w, a, got)
+			default:
+				return nil, false, group.ErrUncertain
+			}
 		}
 	}
+}
+
+// take makes what wait returns of an answer.
+func (r *Router) take(w *work, a attempt, got answer) (replies []resp.Value, ok bool, err error) {
+	switch {
+	case got.at != nil:
+		return got.at.Read(w.calls), true, nil
+	case got.err == nil && len(got.replies) != len(w.calls):
+		return nil, false, group.ErrUncertain // not an answer to this
+	case got.err == nil:
+		r.learn(w.group, a.node)
+		return got.replies, true, nil
+	case errors.Is(got.err, group.ErrUnknownOrigin), errors.Is(got.err, group.ErrConflict):
+		r.learn(w.group, a.node) // only a leader says so
+		return nil, false, got.err
+	}
+	r.learn(w.group, got.hint)
+	return nil, false, got.err
 }
 
 // try makes one attempt where the leader is believed to be.

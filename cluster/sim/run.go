@@ -30,8 +30,8 @@ const (
 	wholeWithin = 60 * time.Second
 	// calm is for how long clients go on after that: all locks must end in time.
 	calm = 8 * time.Second
-	// lockGrace is how late a lock may be given up then.
-	lockGrace = 300 * time.Millisecond
+	// lockGrace is how late a lock may be given up then: the lead may yet go home.
+	lockGrace = 3 * time.Second
 	// patience is how long a client waits before it gives a connection up.
 	patience = 15 * time.Second
 	// readyWithin is how long one look at a node may take: it asks every group, some

@@ -205,7 +205,7 @@ func (k *keeper) signal(pid int, sig syscall.Signal) {
 }
 
 // lastErrorTail is how much of a log is looked at for the last error, in bytes.
-const lastErrorTail = 16 << 10
+const lastErrorTail = 256 << 10
 
 // lastError returns the last error in a node's log.
 func lastError(file string) string {
@@ -213,16 +213,11 @@ func lastError(file string) string {
 	if err != nil {
 		return err.Error()
 	}
-	if len(b) > lastErrorTail {
-		b = b[len(b)-lastErrorTail:]
-	}
+	b = b[max(0, len(b)-lastErrorTail):]
 	last := "nothing was logged"
 	for line := range strings.Lines(string(b)) {
 		var m struct{ Level, Msg, Error string }
-		switch err := json.Unmarshal([]byte(line), &m); {
-		case err != nil:
-			last = strings.TrimSpace(line)
-		case m.Level == "ERROR":
+		if json.Unmarshal([]byte(line), &m) == nil && m.Level == "ERROR" {
 			last = m.Msg + ": " + m.Error
 		}
 	}
