@@ -158,8 +158,8 @@ func orZero(fault resp.Value) resp.Value {
 }
 
 func (s *scriptRun) extend() resp.Value {
-	left, fault := s.left()
-	if fault.IsError() || left == 0 {
+	left, ok, fault := s.left()
+	if fault.IsError() || !ok {
 		return orZero(fault)
 	}
 	ttl, fault := s.plus(left, 13)
@@ -170,8 +170,8 @@ func (s *scriptRun) extend() resp.Value {
 }
 
 func (s *scriptRun) extendOrReplace() resp.Value {
-	left, fault := s.left()
-	if fault.IsError() || left == 0 {
+	left, ok, fault := s.left()
+	if fault.IsError() || !ok {
 		return orZero(fault)
 	}
 	ttl := arg(s.argv, 2)
@@ -183,17 +183,15 @@ func (s *scriptRun) extendOrReplace() resp.Value {
 	return s.pexpire(ttl, 18)
 }
 
-// left returns the time to live of a lock that is the caller's, 0 if it is not
-// or has none.
-func (s *scriptRun) left() (ms int64, fault resp.Value) {
+// left is what is left of the time of a lock, in ms: 0 in its last one. ok is false
+// when it is not the caller's, or has none.
+func (s *scriptRun) left() (ms int64, ok bool, fault resp.Value) {
 	_, own, fault := s.get()
 	if fault.IsError() || !own {
-		return 0, fault
+		return 0, false, fault
 	}
-	if e := s.find(s.keys[0]); e.deadline != 0 {
-		return e.deadline - s.now(), fault
-	}
-	return 0, fault
+	e := s.find(s.keys[0])
+	return e.deadline - s.now(), e.deadline != 0, fault
 }
 
 // plus is the Lua sum of a number and ARGV[2], as an argument of redis.call.

@@ -151,3 +151,23 @@ func restoredRig(t *testing.T, r *rig) *rig {
 	c.m = restored(t, r.m)
 	return &c
 }
+
+// TestLockInItsLastMillisecond: a lock of which PTTL says 0 is still there, and its
+// holder's for every script.
+func TestLockInItsLastMillisecond(t *testing.T) {
+	for _, script := range []string{pyExtendOld, pyExtend, pyReacquire, rsTouch, rsTouchNX} {
+		r := withScripts(t)
+		r.do("SET", "held", "me", "PX", "1000")
+		r.clock += 1000
+		r.apply()
+		if left := r.do("PTTL", "held"); left.Int != 0 {
+			t.Fatalf("PTTL: %+v", left)
+		}
+		if v := r.do("EVALSHA", script, "1", "held", "me", "5000", "0"); v.Int != 1 {
+			t.Errorf("%s: %+v", lockScripts[script].name, v)
+		}
+		if left := r.do("PTTL", "held"); left.Int != 5000 {
+			t.Errorf("%s: PTTL %+v", lockScripts[script].name, left)
+		}
+	}
+}
