@@ -26,8 +26,8 @@ const (
 )
 
 // handle is called by redcon in the connection's goroutine with the first of
-// the commands that it has split. redcon reads no more than its buffer holds,
-// so the pipeline goes on in the next call when the wire has more.
+// the commands that it has split. redcon splits no more than its buffer holds, so
+// the pipeline goes on in the next call when the wire has more.
 func (s *Server) handle(conn redcon.Conn, first redcon.Command) {
 	c := conn.Context().(*Client)
 	defer func() {
@@ -40,6 +40,7 @@ func (s *Server) handle(conn redcon.Conn, first redcon.Command) {
 		}
 	}()
 	rest := conn.ReadPipeline() // all of it, so that redcon has none left after a panic
+	c.wire.handled += uint64(1 + len(rest))
 	c.run(first.Args)
 	for _, cmd := range rest {
 		if c.quit {

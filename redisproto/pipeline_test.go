@@ -67,6 +67,24 @@ func TestLongPipelinesAreNotCutByBuffers(t *testing.T) {
 	}
 }
 
+// TestPipelinesMeetTheEndOfABuffer: wherever a pipeline comes to lie in the buffers,
+// it is one call to the backend. In two, each may wait as long as one command.
+func TestPipelinesMeetTheEndOfABuffer(t *testing.T) {
+	m := newMemory()
+	_, addr := start(t, DefaultConfig(), m)
+	p := dial(t, addr)
+	const pipelines = 3000
+	for i := range pipelines {
+		set := cmd("SET", "key", strings.Repeat("v", i%61))
+		p.ask(set+"\r\n"+set, "+OK\r\n+OK\r\n")
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.calls) != pipelines {
+		t.Errorf("%d pipelines were %d calls to the backend", pipelines, len(m.calls))
+	}
+}
+
 func TestReplyForEveryCallEvenFromABrokenBackend(t *testing.T) {
 	_, addr := start(t, DefaultConfig(), short{newMemory()})
 	p := dial(t, addr)

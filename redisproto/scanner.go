@@ -49,6 +49,8 @@ type limits struct {
 // buf[next:whole] are the commands found and not handed out, buf[pos:end] the
 // bytes not looked at. Commands sent as lines are rewritten, into lines.
 type scanner struct {
+	commands uint64 // complete ones that have come
+
 	limits
 	buf                    []byte
 	next, whole, pos, end  int
@@ -234,6 +236,7 @@ func (s *scanner) bulk() (on bool, err error) {
 	s.size = -1
 	s.pos = after
 	if s.args--; s.args == 0 {
+		s.commands++
 		s.largest = max(s.largest, after-s.start)
 		s.whole = after
 	}
@@ -270,6 +273,7 @@ func (s *scanner) line() (on bool, err error) {
 	case s.next < s.whole:
 		return false, nil // first what is in the buffer, then this
 	}
+	s.commands++
 	s.lines = appendCommand(s.lines, words)
 	s.largest = max(s.largest, len(s.lines))
 	s.next, s.whole, s.pos, s.seen = after, after, after, 0

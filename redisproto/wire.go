@@ -37,15 +37,15 @@ type wire struct {
 	idle     time.Duration // 0 for no time-out
 	shake    time.Duration // for the TLS handshake
 
-	muted   bool // the client has turned replies off
-	ending  bool // no more commands are taken
+	handled uint64 // commands that came back from redcon
+	muted   bool   // the client has turned replies off
+	ending  bool   // no more commands are taken
 	shaken  bool
 	newline bool         // redcon waits for the end of an empty line
 	drainBy atomic.Int64 // unix nanoseconds after which nothing is read, or 0
 }
 
-// Read gives redcon commands. It is called when redcon has answered all that it
-// had before.
+// Read gives redcon commands. It is called when redcon has no whole command left.
 func (w *wire) Read(p []byte) (int, error) {
 	for {
 		if w.in.more() {
@@ -93,8 +93,10 @@ func (w *wire) shrink(p []byte) int {
 	return len(p)
 }
 
-// more reports whether the next Read will give redcon something at once.
-func (w *wire) more() bool { return w.in.more() }
+// more reports whether there are commands that have come and were not handled yet.
+// Redcon may have some of them: it keeps what does not fit at the end of one of its
+// buffers in another.
+func (w *wire) more() bool { return w.in.more() || w.in.commands > w.handled }
 
 // fill waits for bytes from the client.
 func (w *wire) fill() error {

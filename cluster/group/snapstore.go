@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -73,10 +74,12 @@ func (s *watchedSnapshots) Create(v raft.SnapshotVersion, index, term uint64, c 
 	return &watchedSink{SnapshotSink: sink, s: s, spare: min(space.Room/2, spareRoom)}, nil
 }
 
-// write runs one write to a snapshot, which must not fail but for want of room.
+// write runs one write to a snapshot, which must not fail but for want of room, or
+// because the same one is there already: the library names them by entry and
+// millisecond, and one may be taken while another comes from the leader.
 func (s *watchedSnapshots) write(what string, f func() error) error {
 	err := s.w.tryWrite(what, f)
-	if err != nil && !noRoom(err) {
+	if err != nil && !noRoom(err) && !errors.Is(err, fs.ErrExist) {
 		s.w.failed(what, err)
 	}
 	return err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+
 	"phonond/fsm"
 	"phonond/redisproto/command"
 	"phonond/redisproto/resp"
@@ -417,6 +419,31 @@ func TestSnapshotThatTheSystemRefusesIsNotFatal(t *testing.T) {
 			t.Errorf("Fatal was told: %v", bad)
 		}
 	}, "v")
+}
+
+// TestSnapshotThatIsThereAlreadyIsNotFatal: one taken here and one from the leader
+// have the same name when they are of the same entry and the same millisecond.
+func TestSnapshotThatIsThereAlreadyIsNotFatal(t *testing.T) {
+	dir := t.TempDir()
+	files, err := raft.NewFileSnapshotStore(dir, keptSnapshots, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := watch(&Storage{Path: dir, Snapshots: files}, time.Second, plenty, func(err error) { t.Errorf("fatal: %v", err) })
+	sink, err := w.snapshots.Create(raft.SnapshotVersionMax, 7, 3, raft.Configuration{}, 1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := filepath.Join(dir, snapshotDir, sink.ID())
+	if err := os.MkdirAll(filepath.Join(other, "state"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := sink.Close(); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("closing the second of a name: %v", err)
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, snapshotDir, "*"+unfinished)); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
 }
 
 // TestLogIsCutWhenTheDiskGetsLow: what is cut off it is room for what still comes.
