@@ -68,10 +68,13 @@ func (g *Group) firstEntry(term uint64) []byte {
 	return seal(e.Append(nil))
 }
 
-// lostLead closes the group for requests unless a newer term has begun.
+// lostLead closes the group for requests unless a newer term has begun. Raft may
+// lead on all the same, as after a transfer that failed: the proposer is woken to
+// find out, since no request does that any more.
 func (g *Group) lostLead(l *leadership) {
 	if g.lead.CompareAndSwap(l, nil) {
 		g.queue.fail(ErrNotLeader)
+		g.queue.nudge()
 		g.leader.changed()
 	}
 }

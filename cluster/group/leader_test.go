@@ -188,6 +188,29 @@ func TestTransfer(t *testing.T) {
 	}, "n1", "n2", "n3", "l1")
 }
 
+// TestRefusedInATransferOpensTheGroupAgain: a request that comes while raft takes no
+// entry closes the group. When the transfer has failed, nothing comes that could
+// open it: all requests are refused.
+func TestRefusedInATransferOpensTheGroupAgain(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.openAll()
+		n := r.leader()
+		heir := r.follower()
+		r.crash(heir.name)
+		transferred := make(chan error, 1)
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			defer cancel()
+			transferred <- n.Transfer(ctx, heir.name)
+		}()
+		r.wait("a refusal", func() bool { _, err := n.do("SET", "k", "v"); return err != nil })
+		if err := <-transferred; err == nil {
+			t.Error("the lead was given to a node that is down")
+		}
+		r.wait("service", n.Leads)
+	}, "n1", "n2", "n3")
+}
+
 // TestFailedTransferOpensTheGroupAgain: raft takes no entry while it tries.
 func TestFailedTransferOpensTheGroupAgain(t *testing.T) {
 	bubble(t, func(r *rig) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -54,6 +55,7 @@ type run struct {
 	work     *history.Workload
 	healed   time.Duration // when the cluster was whole again, since the start
 	lived    time.Duration // when it was ended
+	stacks   string        // of all goroutines, if it did not become whole
 	recovery time.Duration
 
 	ended      chan struct{} // closed when the clients are to stop
@@ -228,10 +230,17 @@ func (r *run) mend() bool {
 		}
 		if time.Since(start) > wholeWithin {
 			r.watch.violation("the cluster is not whole again %v after the last fault: %v", wholeWithin, missing)
+			r.stacks = allStacks()
 			return false
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
+}
+
+// allStacks returns where every goroutine is.
+func allStacks() string {
+	b := make([]byte, 16<<20)
+	return string(b[:runtime.Stack(b, true)])
 }
 
 // missing returns nil if every node runs and serves every group.

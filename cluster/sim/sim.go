@@ -54,7 +54,7 @@ func Run(t *testing.T, o Options) Result {
 		res.What, res.Recovery = r.plan.String(), r.recovery
 		maps.Copy(res.Faults, r.faults.count)
 		res.Violations = r.watch.violations()
-		said = r.cluster.Said()
+		said = r.cluster.Said() + r.stacks
 		ops = r.recorder.Ops()
 	})
 	// Out of the bubble, as porcupine bounds its work by the real time.
