@@ -7,8 +7,20 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GOFLAGS += $(shell git status >/dev/null 2>&1 || echo -buildvcs=false)
 export GOFLAGS
 
-# How often "make sim" runs every simulated cluster.
-N ?= 20
+# What "make sim" runs: SEEDS of them from FIRST on, or for FOR whatever their
+# number, with all kinds of faults or only FAULTS=cut,crash,... SEED=n runs one
+# seed ten times.
+SEEDS ?= 200
+FIRST ?= 1
+FOR ?=
+FAULTS ?=
+SEED ?=
+SIMFLAGS ?= $(if $(SEED),-first $(SEED) -seeds 1 -again 10,-first $(FIRST) $(if $(FOR),-for $(FOR),-seeds $(SEEDS))) $(if $(FAULTS),-faults $(FAULTS))
+# Given to the torture of real processes by "make torture", such as
+# TORTURE="-duration 10m -topology a=2,b=2,c=1": go run ./scripts/torture -help
+TORTURE ?=
+# Which defects "make planted" plants, as a regular expression.
+DEFECTS ?= .
 # How long "make fuzz" runs each fuzz target.
 FUZZTIME ?= 30s
 # Given to "phonond dev" by "make demo", such as DEMO="--port 7000".
@@ -64,8 +76,16 @@ microbench: ## Runs the benchmarks beside the code.
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: sim
-sim: ## Runs the simulated clusters N times: what goroutines do first varies.
-	$(GO) test -count=$(N) -timeout 2h ./cluster/clustertest
+sim: ## Breaks simulated clusters by SEEDS seeds, and judges what their clients saw.
+	$(GO) test -count=1 -timeout 24h ./cluster/sim -run TestSeeds $(SIMFLAGS)
+
+.PHONY: planted
+planted: ## Plants known defects and counts the seeds it takes to find them.
+	$(GO) test -count=1 -timeout 2h -v ./cluster/sim -run Planted -planted '$(DEFECTS)'
+
+.PHONY: torture
+torture: tools ## Breaks a cluster of real processes for an hour, best as root.
+	$(GO) run ./scripts/torture $(TORTURE)
 
 .PHONY: fuzz
 fuzz: ## Runs each fuzz target for FUZZTIME.

@@ -24,6 +24,7 @@ var faults = []fault{
 	{"bridge", bridge},
 	{"region-cut", cutRegion},
 	{"slow-replies", slowReplies},
+	{"late-word", lateWord},
 	{"reset", resetStreams},
 	{"storm", storm},
 	{"disk-stall", stallDisk},
@@ -215,6 +216,31 @@ func slowReplies(r *run, rng *rand.Rand) bool {
 	r.faults.pause(outage(rng))
 	for _, o := range r.others(victim) {
 		r.cluster.Net.NoDelay(victim, o)
+	}
+	return true
+}
+
+// lateWord lets a leader hear late from the others, and then not be heard any more:
+// it goes on to be told that they follow, while they elect another.
+func lateWord(r *run, rng *rand.Rand) bool {
+	groups := r.groups()
+	victim := r.cluster.Leader(groups[rng.IntN(len(groups))])
+	if victim == "" {
+		return false
+	}
+	late := between(rng, 500*time.Millisecond, 4*time.Second)
+	others := r.others(victim)
+	for _, o := range others {
+		r.cluster.Net.Delay(o, victim, late)
+	}
+	r.faults.pause(between(rng, late, 2*late))
+	for _, o := range others {
+		r.cluster.Net.CutOneWay(victim, o)
+	}
+	r.faults.pause(late)
+	for _, o := range others {
+		r.cluster.Net.NoDelay(o, victim)
+		r.cluster.Net.Heal(victim, o)
 	}
 	return true
 }

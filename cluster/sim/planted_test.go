@@ -21,13 +21,16 @@ type defect struct {
 	name string
 	what string
 	file string // from the top of the module
-	old  string // occurs there once
-	new  string
-	most int // seeds within which it has to be found
+	// edits are made one after the other.
+	edits []edit
+	most  int // seeds within which it has to be found
 	// flags narrow what the seeds do. Without any, it is found by the same mix of
 	// everything that looks for unknown defects.
 	flags []string
 }
+
+// edit replaces what occurs in a file once.
+type edit struct{ old, new string }
 
 // found is what an entry of the log of runs says of the one that failed.
 var found = regexp.MustCompile(`(?m)^VIOLATION (.*)$`)
@@ -81,8 +84,12 @@ func (d defect) build(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := strings.Count(string(source), d.old); n != 1 {
-		t.Fatalf("%s has %d places to plant %q in: the code has changed, so this has to", d.file, n, d.name)
+	text := string(source)
+	for _, e := range d.edits {
+		if n := strings.Count(text, e.old); n != 1 {
+			t.Fatalf("%s has %d places that read %q: the code has changed, so this has to", d.file, n, e.old)
+		}
+		text = strings.Replace(text, e.old, e.new, 1)
 	}
 	dir := t.TempDir()
 	changed, overlay, program := filepath.Join(dir, "changed.go"), filepath.Join(dir, "overlay.json"), filepath.Join(dir, "sim.test")
@@ -90,8 +97,8 @@ func (d defect) build(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string]string{changed: strings.Replace(string(source), d.old, d.new, 1), overlay: string(replace)} {
-		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+	for name, content := range map[string]string{changed: text, overlay: string(replace)} {
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
