@@ -103,6 +103,9 @@ func (n *Node) decide(answers []hello, missing []string) (*genesis, error) {
 			return nil, fmt.Errorf("%w: %s", errRefused, a.Refused)
 		}
 		if a.Genesis != nil {
+			if _, err := system.Decode(a.Genesis.State.Encode()); err != nil {
+				return nil, fmt.Errorf("node %s knows the cluster, but not well: %w", a.Node.ID, err)
+			}
 			return a.Genesis, nil
 		}
 		if other, ok := nodes[a.Node.ID]; ok && other != a.Node {

@@ -64,6 +64,11 @@ func (n *Node) openMux() (err error) {
 	return nil
 }
 
+// maxCommand is the longest command, whatever resp.max_bulk allows: with the other calls
+// of its request it fits into an entry of 64 MiB, more than which raft-wal can write
+// but not read back.
+const maxCommand = 63 << 20
+
 // openResp opens the port for clients.
 func (n *Node) openResp() error {
 	conf := n.cfg.Config
@@ -73,7 +78,7 @@ func (n *Node) openResp() error {
 	rc.IdleTimeout = conf.RESP.IdleTimeout
 	rc.MaxOutput = int(conf.RESP.OutputBuffer)
 	rc.MaxBulk = int(conf.RESP.MaxBulk)
-	rc.MaxQuery = max(rc.MaxQuery, 2*rc.MaxBulk)
+	rc.MaxQuery = min(max(rc.MaxQuery, 2*rc.MaxBulk), maxCommand)
 	rc.Databases = fsm.Databases
 	rc.Logger = n.log
 	rc.Commands = n.commands()

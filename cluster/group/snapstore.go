@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -22,8 +23,9 @@ type watchedSnapshots struct {
 
 	// turn holds a token while one is begun or removed. A mutex would do, but that a
 	// disk is waited for behind one is not seen in virtual time.
-	turn chan struct{}
-	open map[string]bool // ids of those that are being written
+	turn  chan struct{}
+	open  map[string]bool // ids of those that are being written
+	begun time.Time       // when the last one was
 }
 
 func watchSnapshots(s *Storage, w *watchedStore) *watchedSnapshots {
@@ -62,6 +64,10 @@ func (s *watchedSnapshots) Create(v raft.SnapshotVersion, index, term uint64, c 
 	}
 	s.turn <- struct{}{}
 	defer func() { <-s.turn }()
+	// The library names snapshots by entry and millisecond: one that is taken here and
+	// one that comes from the leader would share a directory.
+	time.Sleep(time.Millisecond - time.Since(s.begun))
+	defer func() { s.begun = time.Now() }()
 	var sink raft.SnapshotSink
 	err := s.write("creating a snapshot", func() (err error) {
 		sink, err = s.SnapshotStore.Create(v, index, term, c, ci, t)
@@ -75,8 +81,7 @@ func (s *watchedSnapshots) Create(v raft.SnapshotVersion, index, term uint64, c 
 }
 
 // write runs one write to a snapshot, which must not fail but for want of room, or
-// because the same one is there already: the library names them by entry and
-// millisecond, and one may be taken while another comes from the leader.
+// because the same one is there already, as after a clock that was set back.
 func (s *watchedSnapshots) write(what string, f func() error) error {
 	err := s.w.tryWrite(what, f)
 	if err != nil && !noRoom(err) && !errors.Is(err, fs.ErrExist) {

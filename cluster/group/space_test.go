@@ -421,8 +421,35 @@ func TestSnapshotThatTheSystemRefusesIsNotFatal(t *testing.T) {
 	}, "v")
 }
 
-// TestSnapshotThatIsThereAlreadyIsNotFatal: one taken here and one from the leader
-// have the same name when they are of the same entry and the same millisecond.
+// TestSnapshotsOfOneMoment: one taken here and one from the leader are of the same
+// entry, and have two names.
+func TestSnapshotsOfOneMoment(t *testing.T) {
+	dir := t.TempDir()
+	files, err := raft.NewFileSnapshotStore(dir, keptSnapshots, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := watch(&Storage{Path: dir, Snapshots: files}, time.Second, plenty, func(err error) { t.Errorf("fatal: %v", err) })
+	for range 20 {
+		var sinks [2]raft.SnapshotSink
+		for i := range sinks {
+			if sinks[i], err = w.snapshots.Create(raft.SnapshotVersionMax, 7, 3, raft.Configuration{}, 1, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if sinks[0].ID() == sinks[1].ID() {
+			t.Fatalf("both are %s", sinks[0].ID())
+		}
+		for _, sink := range sinks {
+			if err := sink.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+// TestSnapshotThatIsThereAlreadyIsNotFatal: names are made of the entry and the
+// millisecond, of a clock that may be set back.
 func TestSnapshotThatIsThereAlreadyIsNotFatal(t *testing.T) {
 	dir := t.TempDir()
 	files, err := raft.NewFileSnapshotStore(dir, keptSnapshots, io.Discard)

@@ -220,27 +220,35 @@ func slowReplies(r *run, rng *rand.Rand) bool {
 	return true
 }
 
-// lateWord lets a leader hear late from the others, and then not be heard any more:
-// it goes on to be told that they follow, while they elect another.
+// lateWord lets a leader hear late from the others, but soon enough to go on
+// leading, while another is elected: it is not heard any more, or has to hand over
+// the lead and is told late that it has.
 func lateWord(r *run, rng *rand.Rand) bool {
 	groups := r.groups()
-	victim := r.cluster.Leader(groups[rng.IntN(len(groups))])
+	name := groups[rng.IntN(len(groups))]
+	victim := r.cluster.Leader(name)
 	if victim == "" {
 		return false
 	}
-	late := between(rng, 500*time.Millisecond, 4*time.Second)
 	others := r.others(victim)
 	for _, o := range others {
-		r.cluster.Net.Delay(o, victim, late)
+		r.cluster.Net.Delay(o, victim, 300*time.Millisecond+between(rng, 0, 150*time.Millisecond))
 	}
-	r.faults.pause(between(rng, late, 2*late))
-	for _, o := range others {
-		r.cluster.Net.CutOneWay(victim, o)
+	r.faults.pause(time.Second)
+	cut := rng.IntN(2) == 0
+	if cut {
+		for _, o := range others {
+			r.cluster.Net.CutOneWay(victim, o)
+		}
+	} else {
+		r.transfer(victim, name, others[rng.IntN(len(others))])
 	}
-	r.faults.pause(late)
+	r.faults.pause(2 * time.Second)
 	for _, o := range others {
 		r.cluster.Net.NoDelay(o, victim)
-		r.cluster.Net.Heal(victim, o)
+		if cut {
+			r.cluster.Net.Heal(victim, o)
+		}
 	}
 	return true
 }
@@ -333,12 +341,17 @@ func jumpWall(r *run, rng *rand.Rand) bool {
 // transferLead asks for a transfer, whether that is possible now or not.
 func transferLead(r *run, rng *rand.Rand) bool {
 	groups := r.groups()
-	conn, err := r.dial(r.anyNode(rng))
+	return r.transfer(r.anyNode(rng), groups[rng.IntN(len(groups))], r.anyNode(rng))
+}
+
+// transfer asks a node to see to it that another leads a group.
+func (r *run) transfer(ask, group, to string) bool {
+	conn, err := r.dial(ask)
 	if err != nil {
 		return false
 	}
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(patience))
-	_, err = conn.Try("PHONON.TRANSFER-LEADER", groups[rng.IntN(len(groups))], r.anyNode(rng))
+	_, err = conn.Try("PHONON.TRANSFER-LEADER", group, to)
 	return err == nil
 }
