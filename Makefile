@@ -77,7 +77,7 @@ microbench: ## Runs the benchmarks beside the code.
 
 .PHONY: sim
 sim: ## Breaks simulated clusters by SEEDS seeds, and judges what their clients saw.
-	$(GO) test -count=1 -timeout 24h ./cluster/sim -run TestSeeds $(SIMFLAGS)
+	$(GO) test -count=1 -v -timeout 24h ./cluster/sim -run TestSeeds $(SIMFLAGS)
 
 .PHONY: planted
 planted: ## Plants known defects and counts the seeds it takes to find them.
