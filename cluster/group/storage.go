@@ -74,7 +74,7 @@ func openStorage(kind, dir string, log *slog.Logger, open func(raft.SnapshotStor
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	if err := sweep(filepath.Join(dir, "snapshots")); err != nil {
+	if err := sweep(filepath.Join(dir, snapshotDir)); err != nil {
 		return nil, err
 	}
 	snapshots, err := raft.NewFileSnapshotStoreWithLogger(dir, keptSnapshots, newRaftLogger(context.Background(), log))
@@ -136,7 +136,7 @@ func sweep(dir string) error {
 		return err
 	}
 	for _, e := range entries {
-		if strings.HasSuffix(e.Name(), ".tmp") {
+		if strings.HasSuffix(e.Name(), unfinished) {
 			if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
 				return err
 			}
