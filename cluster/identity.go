@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"phonond/cluster/durable"
 	"phonond/cluster/group"
 )
 
@@ -61,7 +62,7 @@ func randomHex(n int) string {
 // readJSON reads a file of ours. The error names the file, and says what to do
 // when it is damaged.
 func readJSON(path string, v any) error {
-	b, err := os.ReadFile(path)
+	b, err := durable.Read(path)
 	if err != nil {
 		return err
 	}
@@ -71,30 +72,14 @@ func readJSON(path string, v any) error {
 	return nil
 }
 
-// writeJSON replaces a file so that a crash leaves the old or the new one, whole.
+// writeJSON replaces a file of ours.
 func writeJSON(path string, v any) error {
 	b, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return err
 	}
-	tmp := path + ".tmp"
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(append(b, '\n'))
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(tmp, path)
-	}
-	if err != nil {
+	if err := durable.Replace(path, append(b, '\n')); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+
 	"phonond/cluster/mux"
 )
 
@@ -20,6 +21,11 @@ type stream struct {
 
 var _ raft.StreamLayer = (*stream)(nil)
 
+// raftDial is how long raft may try to reach a node. A replica that is cut off asks
+// all others for their vote every second or so, and each question dials: what raft
+// allows, which is the time for an answer, made that more than a hundred sockets.
+const raftDial = 3 * time.Second
+
 func (s *stream) Accept() (net.Conn, error) {
 	c, err := s.Listener.Accept()
 	if err != nil {
@@ -29,7 +35,7 @@ func (s *stream) Accept() (net.Conn, error) {
 }
 
 func (s *stream) Dial(node raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	ctx, cancel := context.WithTimeout(context.Background(), min(timeout, raftDial))
 	defer cancel()
 	c, err := s.mux.DialNode(ctx, string(node), mux.Raft, s.group, 0)
 	if err != nil {

@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
+
+	"phonond/cluster/durable"
 )
 
 // ErrBook is returned when the file of an address book is not one. It only holds
@@ -45,7 +45,7 @@ func OpenBook(path string, log *slog.Logger) (*Book, error) {
 	if path == "" {
 		return b, nil
 	}
-	data, err := os.ReadFile(path)
+	data, err := durable.Read(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return b, nil
 	}
@@ -129,38 +129,9 @@ func (b *Book) save() {
 	}
 	data, err := json.MarshalIndent(bookFile{bookVersion, b.sorted()}, "", "  ")
 	if err == nil {
-		err = replaceFile(b.path, append(data, '\n'))
+		err = durable.Replace(b.path, append(data, '\n'))
 	}
 	if err != nil {
 		b.log.Warn("gossip: address book not written", "path", b.path, "err", err)
 	}
-}
-
-// replaceFile writes a file so that at any instant the old or the new one is
-// there, whole, also after a loss of power.
-func replaceFile(path string, data []byte) (err error) {
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	temp := path + ".tmp" // always the same, so that a crash leaves one at most
-	file, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(data)
-	if err == nil {
-		err = file.Sync()
-	}
-	if closeErr := file.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = os.Rename(temp, path)
-	}
-	if err == nil {
-		err = dir.Sync()
-	}
-	return err
 }

@@ -234,7 +234,8 @@ func (g *Group) openRaft() (err error) {
 	logger := newRaftLogger(g.stopped, g.log)
 	conf.Logger = logger
 	g.trans = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream: g.cfg.Stream, MaxPool: 3, Timeout: g.cfg.Timing.RPC,
+		// Two connections to a replica are in use at once, for heartbeats and for entries.
+		Stream: g.cfg.Stream, MaxPool: 2, Timeout: g.cfg.Timing.RPC,
 		// One message in flight turns off the pipeline, which can wedge a follower
 		// for ever after one failed append (hashicorp/raft#612).
 		MaxRPCsInFlight: 1, Logger: logger, ServerAddressProvider: byID{},

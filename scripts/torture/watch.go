@@ -189,7 +189,8 @@ func (l *leads) seen() int {
 // The limits of a node, at any time and when it is at rest.
 const (
 	maxRSS       = 768 << 20 // bytes; ten times what a node of this size needs
-	spareFiles   = 48        // more descriptors than at the first rest: connections that are about to be closed
+	spareFiles   = 24        // more descriptors than at the first rest: connections that are about to be closed
+	pooled       = 2         // connections that raft keeps to each replica, once it has needed them
 	maxSnapshots = 2         // of each group
 	restTimeout  = 20 * time.Second
 )
@@ -311,7 +312,10 @@ func (r *rig) rest(ctx context.Context) {
 			if now, err = footprintOf(k.pid(), k.node.DataDir); err != nil {
 				return err
 			}
-			if first, ok := r.measure.first(k.node.ID); ok && now.files > first.files+spareFiles {
+			// Every group, and the one of the system, may come to keep its connections to
+			// and from all other nodes.
+			spare := spareFiles + 2*pooled*(len(r.groups)+1)*(len(r.keepers)-1)
+			if first, ok := r.measure.first(k.node.ID); ok && now.files > first.files+spare {
 				return fmt.Errorf("%d descriptors, %d at first", now.files, first.files)
 			}
 			return leftovers(k.node.DataDir)
