@@ -59,7 +59,7 @@ var defects = []defect{
 			{"	if string(key) != keyVoteTerm {\n", "	if true {\n"},
 			{"	if string(key) != keyVoteCand {\n		return w.stable", "	if true {\n		return w.stable"},
 		},
-		most: 500, flags: []string{"-faults=crash-at-write,cut"},
+		most: 50,
 	},
 	{
 		name: "wall-stamps", what: "entries are stamped with the leader's own wall clock",

@@ -37,6 +37,7 @@ type keeper struct {
 	mu      sync.Mutex
 	away    int    // how many faults want it to be away
 	asked   string // why the process ends, if it was asked to
+	started time.Time
 	running bool
 	wake    chan struct{} // closed and replaced when one of them changes
 }
@@ -111,21 +112,27 @@ func (k *keeper) start() bool {
 		k.faults.add("start %s: %v", k.node.ID, err)
 		return false
 	}
-	k.asked, k.running = "", true
+	k.asked, k.running, k.started = "", true, time.Now()
 	k.changed()
 	return true
 }
 
+// infancy is for how long a process that has just been started may not know signals
+// yet, and end by one.
+const infancy = time.Second
+
 // gone judges how the process has ended.
 func (k *keeper) gone(code int) (asked bool) {
 	k.mu.Lock()
-	why := k.asked
+	why, age := k.asked, time.Since(k.started)
 	k.running = false
 	k.changed()
 	k.mu.Unlock()
 	reason := lastError(k.node.LogFile())
 	switch {
 	case why == "killed", why == "terminated" && code == 0:
+		return true
+	case why == "terminated" && code < 0 && age < infancy:
 		return true
 	case code > 0 && k.health.mayEnd(k.node.ID):
 		k.ended(reason)

@@ -39,11 +39,34 @@ func (nobody) Kept(string, uint64, uint64)    {}
 const (
 	keyTerm = "CurrentTerm"
 	keyVote = "PhononVote" // eight bytes of term, then the candidate
+	// Raft's own two for a vote, which package group puts into one. What they say
+	// between one write and the other counts as a vote.
+	keyVoteTerm = "LastVoteTerm"
+	keyVoteCand = "LastVoteCand"
 )
 
 // tellSet tells an observer of a key that was set.
-func tellSet(o Observer, group string, key, value []byte) {
-	if string(key) == keyVote && len(value) >= 8 {
-		o.Voted(group, binary.BigEndian.Uint64(value), value[8:])
+func (v *volume) tellSet(o Observer, key, value []byte) {
+	switch string(key) {
+	case keyVote:
+		if len(value) >= 8 {
+			o.Voted(v.group, binary.BigEndian.Uint64(value), value[8:])
+		}
+	case keyVoteCand:
+		v.halves.candidate = value
+		o.Voted(v.group, v.halves.term, value)
+	}
+}
+
+// tellSetUint64 tells an observer of a key that was set to a number.
+func (v *volume) tellSetUint64(o Observer, key []byte, n uint64) {
+	switch string(key) {
+	case keyTerm:
+		o.Termed(v.group, n)
+	case keyVoteTerm:
+		v.halves.term = n
+		if v.halves.candidate != nil {
+			o.Voted(v.group, n, v.halves.candidate)
+		}
 	}
 }

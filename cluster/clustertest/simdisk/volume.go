@@ -39,6 +39,11 @@ type volume struct {
 	snapshots *snapshotFiles
 	open      *handle  // nil = nobody has it open
 	unsure    []change // which failed in the store, who knows how far
+	// halves are what the disk has of a vote in two keys.
+	halves struct {
+		term      uint64
+		candidate []byte
+	}
 	// room is how likely an append needs room that the file system must find.
 	room float64
 }
@@ -222,7 +227,7 @@ func (h *handle) Set(key, value []byte) error {
 			got, err := s.Stable.Get(key)
 			return err == nil && bytes.Equal(got, value)
 		},
-		tell: func(o Observer) { tellSet(o, h.volume.group, key, value) },
+		tell: func(o Observer) { h.volume.tellSet(o, key, value) },
 	})
 }
 
@@ -234,10 +239,6 @@ func (h *handle) SetUint64(key []byte, n uint64) error {
 			got, err := s.Stable.GetUint64(key)
 			return err == nil && got == n
 		},
-		tell: func(o Observer) {
-			if string(key) == keyTerm {
-				o.Termed(h.volume.group, n)
-			}
-		},
+		tell: func(o Observer) { h.volume.tellSetUint64(o, key, n) },
 	})
 }
