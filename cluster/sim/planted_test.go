@@ -24,16 +24,22 @@ type defect struct {
 	// edits are made one after the other.
 	edits []edit
 	most  int // seeds within which it has to be found
-	// flags narrow what the seeds do. Without any, it is found by the same mix of
-	// everything that looks for unknown defects.
-	flags []string
+	// torture are flags to break real processes with, for what virtual time cannot
+	// show. most is nothing then.
+	torture []string
 }
 
 // edit replaces what occurs in a file once.
 type edit struct{ old, new string }
 
-// found is what an entry of the log of runs says of the one that failed.
-var found = regexp.MustCompile(`(?m)^VIOLATION (.*)$`)
+var (
+	// seed and round are what was broken when the rig found something. Both count
+	// from 1 on.
+	seed  = regexp.MustCompile(`(?m)^(?:VIOLATION )?seed (\d+)`)
+	round = regexp.MustCompile(`the history of round (\d+)`)
+	// found is what the rig says of it.
+	found = regexp.MustCompile(`(?m)VIOLATION:? (.*)$`)
+)
 
 // TestPlantedDefectsAreFound plants each defect and counts the seeds that it takes
 // to find it. It prints the table of docs/testing.md.
@@ -48,18 +54,17 @@ func TestPlantedDefectsAreFound(t *testing.T) {
 			continue
 		}
 		t.Run(d.name, func(t *testing.T) {
-			program := d.build(t)
+			search, number := d.search(t)
 			start := time.Now()
-			out, err := exec.Command(program, append([]string{"-test.run=^TestSeeds$", "-test.timeout=0", fmt.Sprint("-seeds=", d.most), "-in-turn"}, d.flags...)...).CombinedOutput()
+			out, err := search.CombinedOutput()
 			if err == nil {
-				t.Fatalf("%s was not found by %d seeds:\n%s", d.what, d.most, tail(out))
+				t.Fatalf("%s was not found:\n%s", d.what, tail(out))
 			}
-			sign := found.FindSubmatch(out)
-			if sign == nil {
+			sign, when := found.FindSubmatch(out), number.FindSubmatch(out)
+			if sign == nil || when == nil {
 				t.Fatalf("%s broke the rig itself:\n%s", d.what, tail(out))
 			}
-			runs := regexp.MustCompile(`(?m)^(\d+) runs,`).FindAllSubmatch(out, -1)
-			fmt.Printf("| %s | %s | %.0f | %s |\n", d.what, runs[len(runs)-1][1], time.Since(start).Seconds(), shorten(string(sign[1])))
+			fmt.Printf("| %s | %s | %.0f | %s |\n", d.what, when[1], time.Since(start).Seconds(), shorten(string(sign[1])))
 		})
 	}
 }
@@ -72,8 +77,25 @@ func shorten(s string) string {
 	return s
 }
 
-// build compiles this test with the defect in it.
-func (d defect) build(t *testing.T) string {
+// search returns the program that is to find the defect, and what to look for in its
+// words to learn how long that took.
+func (d defect) search(t *testing.T) (*exec.Cmd, *regexp.Regexp) {
+	t.Helper()
+	overlay := d.overlay(t)
+	if d.torture != nil {
+		cmd := exec.Command("go", append([]string{"run", "../../scripts/torture"}, d.torture...)...)
+		cmd.Env = append(os.Environ(), "GOFLAGS="+os.Getenv("GOFLAGS")+" -overlay="+overlay)
+		return cmd, round
+	}
+	program := filepath.Join(t.TempDir(), "sim.test")
+	if out, err := exec.Command("go", "test", "-c", "-vet=off", "-overlay", overlay, "-o", program, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return exec.Command(program, "-test.run=^TestSeeds$", "-test.timeout=0", fmt.Sprint("-seeds=", d.most), "-in-turn"), seed
+}
+
+// overlay makes what tells the go command to compile the defect in.
+func (d defect) overlay(t *testing.T) string {
 	t.Helper()
 	top, err := filepath.Abs("../..")
 	if err != nil {
@@ -92,7 +114,7 @@ func (d defect) build(t *testing.T) string {
 		text = strings.Replace(text, e.old, e.new, 1)
 	}
 	dir := t.TempDir()
-	changed, overlay, program := filepath.Join(dir, "changed.go"), filepath.Join(dir, "overlay.json"), filepath.Join(dir, "sim.test")
+	changed, overlay := filepath.Join(dir, "changed.go"), filepath.Join(dir, "overlay.json")
 	replace, err := json.Marshal(map[string]map[string]string{"Replace": {file: changed}})
 	if err != nil {
 		t.Fatal(err)
@@ -102,8 +124,5 @@ func (d defect) build(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
-	if out, err := exec.Command("go", "test", "-c", "-vet=off", "-overlay", overlay, "-o", program, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	return program
+	return overlay
 }

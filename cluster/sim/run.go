@@ -59,6 +59,7 @@ type run struct {
 	recovery time.Duration
 
 	ended      chan struct{} // closed when the clients are to stop
+	ending     atomic.Bool   // no node is started any more
 	restarting sync.WaitGroup
 }
 
@@ -265,6 +266,7 @@ func (r *run) missing() error {
 
 // end ends the cluster, after which nothing of it runs any more.
 func (r *run) end() {
+	r.ending.Store(true)
 	r.restarting.Wait()
 	for _, name := range r.cluster.Names() {
 		n := r.nodes[name]
@@ -285,7 +287,7 @@ func (r *run) start(name string) {
 	n := r.nodes[name]
 	n.life.Lock()
 	defer n.life.Unlock()
-	if n.up || n.down > 0 {
+	if n.up || n.down > 0 || r.ending.Load() {
 		return
 	}
 	n.up, n.excused = true, n.troubles > 0

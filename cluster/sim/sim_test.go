@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -35,8 +36,12 @@ var (
 // resultMark begins the line by which a process tells its parent what it found.
 const resultMark = "RESULT "
 
-// seedTimeout bounds one run, which takes a second or two when nothing hangs.
-const seedTimeout = 3 * time.Minute
+const (
+	// seedTimeout bounds one run, which takes a second or two when nothing hangs.
+	seedTimeout = 2 * time.Minute
+	// quitTimeout is how long a process may then take to say where it is.
+	quitTimeout = 10 * time.Second
+)
 
 // TestSeeds runs seeds, each in a process of its own: what one breaks, be it
 // the process itself, says nothing of the next.
@@ -97,6 +102,8 @@ func runSeed(ctx context.Context, seed uint64) (Result, string) {
 	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestSeeds$", "-test.timeout=0", "-one", fmt.Sprint("-first=", seed),
 		"-faults="+*kinds, "-store="+*store, "-shape="+*shape)
 	cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGQUIT) } // it says where it is
+	cmd.WaitDelay = quitTimeout
 	out, err := cmd.CombinedOutput()
 	res := Result{Seed: seed}
 	lines := bufio.NewScanner(bytes.NewReader(out))
@@ -109,6 +116,8 @@ func runSeed(ctx context.Context, seed uint64) (Result, string) {
 		}
 	}
 	switch {
+	case ctx.Err() != nil:
+		return res, fmt.Sprintf("VIOLATION seed %d does not end in %v: something turns in circles and no time passes; run it again with: make sim SEED=%d\n%s", seed, seedTimeout, seed, tail(out))
 	case err != nil:
 		return res, fmt.Sprintf("seed %d: %v; run it again with: make sim SEED=%d\n%s\n%s", seed, err, seed, res.String(), tail(out))
 	case len(res.Violations) > 0:
