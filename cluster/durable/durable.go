@@ -34,7 +34,7 @@ func Replace(path string, data []byte) error {
 		os.Remove(temp) // the disk may be full, and the room is wanted
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return SyncDir(filepath.Dir(path))
 }
 
 func write(path string, data []byte) error {
@@ -49,8 +49,8 @@ func write(path string, data []byte) error {
 	return errors.Join(err, file.Close())
 }
 
-// syncDir sees to it that a new name is still there after a loss of power.
-func syncDir(dir string) error {
+// SyncDir sees to it that new names in a directory are still there after a loss of power.
+func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"phonond/cluster/durable"
+
 	"github.com/hashicorp/raft"
 	bolterrors "go.etcd.io/bbolt/errors"
 )
@@ -74,12 +76,9 @@ func openStorage(kind, dir string, log *slog.Logger, open func(raft.SnapshotStor
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	if err := sweep(filepath.Join(dir, snapshotDir)); err != nil {
-		return nil, err
-	}
-	snapshots, err := raft.NewFileSnapshotStoreWithLogger(dir, keptSnapshots, newRaftLogger(context.Background(), log))
+	snapshots, err := OpenSnapshots(dir, log)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", dir, err)
+		return nil, err
 	}
 	defer func() {
 		if p := recover(); p != nil { // bbolt does so on some damaged pages
@@ -92,19 +91,11 @@ func openStorage(kind, dir string, log *slog.Logger, open func(raft.SnapshotStor
 	}
 	// The names of new files are part of what must not be lost.
 	for _, d := range []string{dir, filepath.Dir(dir)} {
-		if err := syncDir(d); err != nil {
+		if err := durable.SyncDir(d); err != nil {
 			return nil, errors.Join(err, store.Close())
 		}
 	}
 	return &Storage{Path: dir, Logs: store, Stable: store, Snapshots: snapshots, Closer: store}, nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // Advice is what to do about damage. To remove less than all of a node's data, or
@@ -124,6 +115,19 @@ func boltError(file string, err error) error {
 		return damaged(file, err)
 	}
 	return fmt.Errorf("%s: %w", file, err)
+}
+
+// OpenSnapshots opens what a group's directory has of snapshots, without those that
+// a crash left unfinished.
+func OpenSnapshots(dir string, log *slog.Logger) (*raft.FileSnapshotStore, error) {
+	if err := sweep(filepath.Join(dir, snapshotDir)); err != nil {
+		return nil, err
+	}
+	s, err := raft.NewFileSnapshotStoreWithLogger(dir, keptSnapshots, newRaftLogger(context.Background(), log))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", dir, err)
+	}
+	return s, nil
 }
 
 // sweep removes what a crash left of half-written snapshots.

@@ -1,27 +1,21 @@
 package simdisk
 
 import (
-	"errors"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 
-	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 	"github.com/hashicorp/raft-wal/types"
+
 	"phonond/cluster/group"
 )
 
 // segmentSize is the size of raft-wal's segments, in bytes: so small that many are
 // filled in a short simulation.
 const segmentSize = 16 << 10
-
-// keptSnapshots is how many snapshots are kept, as in package group.
-const keptSnapshots = 2
 
 // segments is package group's raft-wal on a file system in memory. What raft-wal keeps in a bbolt
 // file beside its segments, in transactions, is kept here as a whole.
@@ -40,15 +34,13 @@ func (s *segments) open() (*group.Storage, error) {
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
 		return nil, err
 	}
-	if err := sweep(filepath.Join(s.dir, snapshotDir)); err != nil {
-		return nil, err
-	}
-	kept, err := raft.NewFileSnapshotStoreWithLogger(s.dir, keptSnapshots, hclog.NewNullLogger())
+	log := slog.New(slog.DiscardHandler)
+	kept, err := group.OpenSnapshots(s.dir, log)
 	if err != nil {
 		return nil, err
 	}
 	w, err := group.NewWAL(group.WALConfig{
-		Dir: s.dir, Snapshots: kept, Log: slog.New(slog.DiscardHandler), Files: s.fs, Meta: metaStore{s.fs}, SegmentBytes: segmentSize,
+		Dir: s.dir, Snapshots: kept, Log: log, Files: s.fs, Meta: metaStore{s.fs}, SegmentBytes: segmentSize,
 	})
 	if err != nil {
 		return nil, err
@@ -69,20 +61,6 @@ func (s settled) StoreLogs(logs []*raft.Log) error {
 }
 
 func (s settled) StoreLog(l *raft.Log) error { return s.StoreLogs([]*raft.Log{l}) }
-
-// sweep removes what a crash left of half-written snapshots.
-func sweep(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	for _, e := range entries {
-		if strings.HasSuffix(e.Name(), unfinished) {
-			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
-		}
-	}
-	return err
-}
 
 func (s *segments) begin() { s.fs.record() }
 
