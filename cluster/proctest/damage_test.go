@@ -26,36 +26,58 @@ const (
 // refusal bounds how long a node takes to notice that it cannot run.
 const refusal = 20 * time.Second
 
+// damage is what befalls a file.
+type damage struct {
+	name string
+	file string // pattern below the data directory; all that fit are damaged
+	do   func([]byte) []byte
+}
+
+// someGroup is where the files of a group are.
+const someGroup = "groups/us-east-1/"
+
 // TestDamagedFilesStopTheNode damages one file of a node at a time. The node must
 // end with a message that names the file and says what to do, and the others
 // must go on; with the file as it was, the node must come back.
 func TestDamagedFilesStopTheNode(t *testing.T) {
-	c := start(t, "--snapshot-entries=64")
-	node, others := c.Node("us-east-1-2"), c.Nodes()[:1]
-	const group = "groups/us-east-1/"
-	fill(t, c, node)
-
-	for _, d := range []struct {
-		name   string
-		file   string // pattern below the data directory; all that fit are damaged
-		damage func([]byte) []byte
-	}{
+	stopsTheNode(t, "bolt", []damage{
 		{"an identity that is not JSON", "node.json", overwrite(0, 16)},
 		{"an identity cut off", "node.json", cut},
 		{"a cluster file that is not JSON", "cluster.json", overwrite(0, 16)},
 		{"a cluster file cut off", "cluster.json", cut},
 		{"an empty cluster file", "cluster.json", func([]byte) []byte { return nil }},
 		{"an address book cut off", "nodes.json", cut},
-		{"a log without its head", group + "raft.db", overwrite(0, 8192)},
-		{"a log cut off", group + "raft.db", cut},
-		{"an empty log", group + "raft.db", func([]byte) []byte { return nil }},
-		{"a log of zeros", group + "raft.db", func(b []byte) []byte { return make([]byte, len(b)) }},
-		{"a flipped byte in an entry", group + "raft.db", func(b []byte) []byte {
-			return bytes.ReplaceAll(b, []byte(marker), []byte(strings.ToUpper(marker[:1])+marker[1:]))
-		}},
-		{"a flipped byte in every snapshot", group + "snapshots/*/state.bin", flipMiddle},
-		{"snapshots cut off", group + "snapshots/*/state.bin", cut},
-	} {
+		{"a log without its head", someGroup + "raft.db", overwrite(0, 8192)},
+		{"a log cut off", someGroup + "raft.db", cut},
+		{"an empty log", someGroup + "raft.db", empty},
+		{"a log of zeros", someGroup + "raft.db", zeros},
+		{"a flipped byte in an entry", someGroup + "raft.db", flipMarker},
+		{"a flipped byte in every snapshot", someGroup + "snapshots/*/state.bin", flipMiddle},
+		{"snapshots cut off", someGroup + "snapshots/*/state.bin", cut},
+	})
+}
+
+// TestDamagedSegmentsStopTheNode does the same to what is different with log_store:
+// wal.
+func TestDamagedSegmentsStopTheNode(t *testing.T) {
+	stopsTheNode(t, "wal", []damage{
+		{"a list without its head", someGroup + "wal/wal-meta.db", overwrite(0, 8192)},
+		{"a list cut off", someGroup + "wal/wal-meta.db", cut},
+		{"an empty list", someGroup + "wal/wal-meta.db", empty},
+		{"a list of zeros", someGroup + "wal/wal-meta.db", zeros},
+		{"a segment without its head", someGroup + "wal/*.wal", overwrite(0, 4096)},
+		{"a segment cut off", someGroup + "wal/*.wal", func(b []byte) []byte { return b[:8192] }},
+		{"an empty segment", someGroup + "wal/*.wal", empty},
+		{"a flipped byte in an entry", someGroup + "wal/*.wal", flipMarker},
+	})
+}
+
+func stopsTheNode(t *testing.T, store string, damages []damage) {
+	t.Helper()
+	c := start(t, "--snapshot-entries=64", "--log-store="+store)
+	node, others := c.Node("us-east-1-2"), c.Nodes()[:1]
+	fill(t, c, node)
+	for _, d := range damages {
 		t.Run(d.name, func(t *testing.T) {
 			must(t, node.Kill())
 			files, err := filepath.Glob(filepath.Join(node.DataDir, d.file))
@@ -74,7 +96,7 @@ func TestDamagedFilesStopTheNode(t *testing.T) {
 			for _, f := range files {
 				b, err := os.ReadFile(f)
 				must(t, err)
-				damaged := d.damage(bytes.Clone(b))
+				damaged := d.do(bytes.Clone(b))
 				if bytes.Equal(b, damaged) {
 					t.Fatalf("%s: the damage changes nothing", f)
 				}
@@ -86,7 +108,11 @@ func TestDamagedFilesStopTheNode(t *testing.T) {
 				want = bookAdvice
 			}
 			// A group's storage is named by its directory or by the file in it.
-			if !strings.Contains(says, filepath.Join(node.DataDir, filepath.Dir(strings.Split(d.file, "snapshots")[0]))) || !strings.Contains(says, want) {
+			named := filepath.Dir(d.file)
+			if strings.HasPrefix(d.file, someGroup) {
+				named = someGroup
+			}
+			if !strings.Contains(says, filepath.Join(node.DataDir, named)) || !strings.Contains(says, want) {
 				t.Errorf("the message does not name %s, or not what to do:\n%s", d.file, says)
 			}
 			serves(t, others)
@@ -98,12 +124,12 @@ func TestDamagedFilesStopTheNode(t *testing.T) {
 // begins. They are written in turn, and a crash may leave one of them torn: the
 // other counts.
 func TestLogWithOneHeadGoesOn(t *testing.T) {
-	c := start(t)
+	c := start(t, "--log-store=bolt")
 	node := c.Node("us-east-1-2")
 	for _, from := range []int{0, os.Getpagesize()} {
 		serves(t, c.Nodes())
 		must(t, node.Kill())
-		file := filepath.Join(node.DataDir, "groups/us-east-1/raft.db")
+		file := filepath.Join(node.DataDir, someGroup+"raft.db")
 		b, err := os.ReadFile(file)
 		must(t, err)
 		must(t, os.WriteFile(file, overwrite(from, os.Getpagesize())(b), 0o600))
@@ -130,6 +156,10 @@ func fill(t *testing.T, c *proctest.Cluster, node *proctest.Node) {
 		return err
 	}))
 	do(t, conn, "SET", key, marker)
+	// What is damaged at the very end looks like a write that a crash has torn.
+	for range 3 {
+		do(t, conn, "INCR", key+":after")
+	}
 	settled(t, c)
 }
 
@@ -213,7 +243,13 @@ func overwrite(from, n int) func([]byte) []byte {
 	}
 }
 
-func cut(b []byte) []byte { return b[:len(b)/2] }
+func cut(b []byte) []byte   { return b[:len(b)/2] }
+func empty([]byte) []byte   { return nil }
+func zeros(b []byte) []byte { return make([]byte, len(b)) }
+
+func flipMarker(b []byte) []byte {
+	return bytes.ReplaceAll(b, []byte(marker), []byte(strings.ToUpper(marker[:1])+marker[1:]))
+}
 
 func flipMiddle(b []byte) []byte {
 	b[len(b)/2] ^= 0x20

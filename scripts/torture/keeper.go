@@ -158,8 +158,9 @@ func (k *keeper) signalEnd(sig syscall.Signal, away int) {
 	if !k.running {
 		return
 	}
-	k.asked = "killed"
-	if sig == syscall.SIGTERM {
+	if sig != syscall.SIGTERM {
+		k.asked = "killed"
+	} else if k.asked == "" { // one that was killed may not have gone yet
 		k.asked = "terminated"
 	}
 	k.node.Signal(sig) // it may have ended by itself: its keeper finds out
