@@ -48,7 +48,7 @@ var defects = []defect{
 			"	next := g.nextDeadline.Load()\n",
 			"	next := g.nextDeadline.Load()\n	if next >= 0 {\n		done(nil)\n		return\n	}\n",
 		}},
-		torture: []string{"-short", "-duration=10m", "-nemeses=pause-leader"},
+		torture: []string{"-short", "-duration=20m", "-nemeses=pause-leader"},
 	},
 	{
 		name: "vote-in-two-writes", what: "a vote is stored as two values, one after the other",
