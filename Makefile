@@ -9,13 +9,14 @@ export GOFLAGS
 
 # What "make sim" runs: SEEDS of them from FIRST on, or for FOR whatever their
 # number, with all kinds of faults or only FAULTS=cut,crash,... SEED=n runs one
-# seed ten times.
+# seed ten times. ONLY="-store=wal -shape=2+2" narrows the clusters.
 SEEDS ?= 200
 FIRST ?= 1
 FOR ?=
 FAULTS ?=
+ONLY ?=
 SEED ?=
-SIMFLAGS ?= $(if $(SEED),-first $(SEED) -seeds 1 -again 10,-first $(FIRST) $(if $(FOR),-for $(FOR),-seeds $(SEEDS))) $(if $(FAULTS),-faults $(FAULTS))
+SIMFLAGS ?= $(if $(SEED),-first $(SEED) -seeds 1 -again 10,-first $(FIRST) $(if $(FOR),-for $(FOR),-seeds $(SEEDS))) $(if $(FAULTS),-faults $(FAULTS)) $(ONLY)
 # Given to the torture of real processes by "make torture", such as
 # TORTURE="-duration 10m -topology a=2,b=2,c=1": go run ./scripts/torture -help
 TORTURE ?=
@@ -85,7 +86,8 @@ planted: ## Plants known defects and counts the seeds it takes to find them.
 
 .PHONY: torture
 torture: tools ## Breaks a cluster of real processes for an hour, best as root.
-	$(GO) run ./scripts/torture $(TORTURE)
+	$(GO) build -o bin/ ./scripts/torture
+	exec bin/torture $(TORTURE)
 
 .PHONY: fuzz
 fuzz: ## Runs each fuzz target for FUZZTIME.

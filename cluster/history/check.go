@@ -32,6 +32,9 @@ type CheckOptions struct {
 	// Healed, if not 0, is the time in the history from which on the cluster is left
 	// alone: locks must then expire, at most Grace later than promised.
 	Healed, Grace time.Duration
+	// Well, if not 0, is the time in the history from which on every operation that
+	// is asked for has to be answered.
+	Well time.Duration
 	// Workers is how many partitions are judged at once. Default GOMAXPROCS.
 	Workers int
 }
@@ -162,7 +165,7 @@ func (c *check) single(ops []Op, left []*Op) {
 			last = max(last, ops[i].Return)
 		}
 	}
-	var late, garbled []*Op
+	var late, garbled, denied []*Op
 	for i := range ops {
 		op := &ops[i]
 		if c.o.MaxDuration > 0 && min(op.Return, last)-op.Call > c.o.MaxDuration {
@@ -171,11 +174,19 @@ func (c *check) single(ops []Op, left []*Op) {
 		if op.Garbled {
 			garbled = append(garbled, op)
 		}
+		if c.o.Well > 0 && op.Call > c.o.Well && op.Outcome != Answered && !unknownScript(op) {
+			denied = append(denied, op)
+		}
 	}
 	c.list(fmt.Sprintf("not answered within %v", c.o.MaxDuration), late)
 	c.list("the answer is not in the protocol", garbled)
+	c.list(fmt.Sprintf("refused or of unknown outcome, though nothing was wrong any more since %s", instant(c.o.Well)), denied)
 	c.list("no model for it, so it cannot be judged", left)
 }
+
+// unknownScript reports whether an operation was refused as any node may at any time:
+// the client has to send the script's text.
+func unknownScript(op *Op) bool { return strings.HasPrefix(op.Reply.Str, "NOSCRIPT") }
 
 func (c *check) list(why string, ops []*Op) {
 	if len(ops) == 0 {

@@ -163,7 +163,7 @@ func (l locks) effect(s lockState, c lockCall, asked time.Duration) (fits bool, 
 // leaves.
 func (l locks) answered(s lockState, c lockCall, op *Op, back time.Duration) (fits bool, next lockState) {
 	gone, mayBeGone := s.expired(back)
-	held := s.token != "" && op.Call <= s.until
+	held := s.token != "" && s.at <= s.until
 	reply := op.Reply
 	switch c.action {
 	case acquire:
@@ -218,7 +218,7 @@ func (l locks) extended(s lockState, c lockCall, asked, back time.Duration) lock
 		return l.granted(s, c, asked, back)
 	}
 	s.ttl += c.ttl
-	s.from += l.least(c.ttl)
+	s.from = max(s.from, asked) + l.least(c.ttl) // it was still held when that was asked for
 	if s.until != Never {
 		s.until += c.ttl
 	}

@@ -179,6 +179,14 @@ var lockHistories = []struct {
 		2 920-930 GET l = a
 		1 940-950 EVALSHA ` + releaseSHA + ` 1 l a = 1
 		2 960-970 SET l b NX PX 100 = OK`},
+	{"given away too early after an extension that came late", false, `
+		1 0-10 SET l a NX PX 100 = OK
+		1 900-910 EVALSHA ` + extendSHA + ` 1 l a 100 0 = 1
+		2 920-999 SET l b NX PX 100 = OK`},
+	{"given away after such an extension", true, `
+		1 0-10 SET l a NX PX 100 = OK
+		1 900-910 EVALSHA ` + extendSHA + ` 1 l a 100 0 = 1
+		2 920-1000 SET l b NX PX 100 = OK`},
 	{"gone too early", false, `
 		1 0-10 SET l a NX PX 100 = OK
 		2 20-99 GET l = nil`},

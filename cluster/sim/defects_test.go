@@ -1,10 +1,17 @@
 package sim
 
+// What violations say.
+const (
+	unexplained = `no order of the operations explains`
+	differ      = `has the digest|this replica's state differs`
+)
+
 // defects are mistakes that people make in systems like this one, some of them
 // well known from others.
 var defects = []defect{
 	{
 		name: "dedup-off", what: "a request that is sent again is executed again",
+		sign: unexplained,
 		file: "fsm/machine.go",
 		edits: []edit{{
 			"if replies, ok := o.replies(r.Seq); ok {",
@@ -14,6 +21,7 @@ var defects = []defect{
 	},
 	{
 		name: "dedup-not-in-snapshot", what: "a snapshot misses the table of requests that were executed",
+		sign: unexplained + `|` + differ,
 		file: "fsm/snapshot.go",
 		edits: []edit{
 			{"e.uvarint(uint64(o.done.Len()))", "e.uvarint(0)"},
@@ -23,6 +31,7 @@ var defects = []defect{
 	},
 	{
 		name: "new-id", what: "a forwarder tries again with a new request id",
+		sign: unexplained,
 		file: "cluster/route/router.go",
 		edits: []edit{{
 			"		a = r.try(w)\n	}\n}\n\n// wait waits",
@@ -43,6 +52,7 @@ var defects = []defect{
 	},
 	{
 		name: "read-without-barrier", what: "a leader answers reads without asking anybody",
+		sign: `violated`,
 		file: "cluster/group/read.go",
 		edits: []edit{{
 			"	next := g.nextDeadline.Load()\n",
@@ -52,6 +62,7 @@ var defects = []defect{
 	},
 	{
 		name: "vote-in-two-writes", what: "a vote is stored as two values, one after the other",
+		sign: `votes for`,
 		file: "cluster/group/store.go",
 		edits: []edit{
 			{"	if string(key) == keyVoteTerm {\n", "	if false {\n"},
@@ -63,6 +74,7 @@ var defects = []defect{
 	},
 	{
 		name: "wall-stamps", what: "entries are stamped with the leader's own wall clock",
+		sign: unexplained,
 		file: "cluster/group/propose.go",
 		edits: []edit{{
 			"Stamp: lead.now(),",
@@ -72,6 +84,7 @@ var defects = []defect{
 	},
 	{
 		name: "local-expiry", what: "every replica lets keys expire by its own clock instead of that in the log",
+		sign: unexplained + `|` + differ,
 		file: "fsm/clock.go",
 		edits: []edit{
 			{"package fsm\n\n// slewPPM", "package fsm\n\nimport \"time\"\n\n// slewPPM"},
@@ -81,6 +94,7 @@ var defects = []defect{
 	},
 	{
 		name: "map-order", what: "a command goes through a Go map",
+		sign: unexplained + `|` + differ,
 		file: "fsm/list.go",
 		edits: []edit{{
 			"	for _, element := range args[2:] {\n		l.push(at, string(element))\n	}\n",
@@ -90,6 +104,7 @@ var defects = []defect{
 	},
 	{
 		name: "uncertain-is-refused", what: "a write whose fate is not known is reported as not applied",
+		sign: unexplained,
 		file: "cluster/group/propose.go",
 		edits: []edit{{
 			"	if err := raftError(f.Error()); err != nil {\n		g.lostLead(lead)\n",
@@ -99,6 +114,7 @@ var defects = []defect{
 	},
 	{
 		name: "failed-write-goes-on", what: "a write to the disk that failed counts as done",
+		sign: unexplained + `|log not found|takes entry`,
 		file: "cluster/group/store.go",
 		edits: []edit{{
 			"	err := w.tryWrite(what, f)\n	if err != nil {\n		w.failed(what, err)\n	}\n	return err\n",
@@ -108,6 +124,7 @@ var defects = []defect{
 	},
 	{
 		name: "no-first-entry", what: "a new leader serves before an entry of its term is applied",
+		sign: unexplained,
 		file: "cluster/group/leader.go",
 		edits: []edit{{
 			"		if err := f.Error(); err != nil {\n			return // lost again, or a transfer is under way\n		}\n		if done, ok := f.Response().(applied); !ok || done.void {\n			return\n		}\n",
@@ -117,6 +134,7 @@ var defects = []defect{
 	},
 	{
 		name: "clock-leaps", what: "a new leader puts the clock two seconds ahead",
+		sign: unexplained,
 		file: "cluster/group/leader.go",
 		edits: []edit{{
 			"		clock, start := g.agreeClock()\n",
@@ -126,6 +144,7 @@ var defects = []defect{
 	},
 	{
 		name: "refused-on-retry", what: "a request that may have been applied is answered from the state it made itself",
+		sign: unexplained,
 		file: "cluster/route/router.go",
 		edits: []edit{{
 			"if _, ok := g.Refuse(w.calls); !ok || w.maybe {",

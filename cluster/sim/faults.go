@@ -81,24 +81,29 @@ func crashAtWrite(r *run, rng *rand.Rand) bool {
 	n := r.nodes[r.target(rng)]
 	crashed := make(chan struct{})
 	tear := []simdisk.Tear{simdisk.Lost, simdisk.Torn, simdisk.Torn, simdisk.Done}[rng.IntN(4)]
-	n.trouble(1)
-	defer n.trouble(-1)
+	n.trouble(powerless, 1)
 	n.disk.Arm(1+rng.IntN(30), tear, func() { close(crashed) })
+	found, down := true, between(rng, 0, 5*time.Second)
 	select {
 	case <-crashed:
-		r.keepDown([]string{n.name}, r.crash, between(rng, 0, 5*time.Second))
-		return true
 	case <-time.After(10 * time.Second):
+		found = false
 	case <-r.faults.over:
+		found = false
 	}
-	n.disk.Disarm()
-	select {
-	case <-crashed: // at the last moment
-		r.keepDown([]string{n.name}, r.crash, 0)
-		return true
-	default:
-		return false
+	if !found {
+		n.disk.Disarm()
+		select {
+		case <-crashed: // at the last moment
+			found, down = true, 0
+		default:
+		}
 	}
+	n.trouble(powerless, -1) // the process that is started now has a sound disk
+	if found {
+		r.keepDown([]string{n.name}, r.crash, down)
+	}
+	return found
 }
 
 // moveAll lets all nodes come back at once, and none at its old address.
@@ -275,33 +280,38 @@ func storm(r *run, rng *rand.Rand) bool {
 	return true
 }
 
-// onDisks does something to the disks of nodes for a while.
-func (r *run) onDisks(names []string, d time.Duration, begin, end func(*simdisk.Disk)) {
+// onDisks does something to the disks of nodes for a while, which is an excuse to
+// end, or none: "".
+func (r *run) onDisks(names []string, why excuse, d time.Duration, begin, end func(*simdisk.Disk)) {
 	for _, name := range names {
-		r.nodes[name].trouble(1)
+		if why != "" {
+			r.nodes[name].trouble(why, 1)
+		}
 		begin(r.nodes[name].disk)
 	}
 	r.faults.pause(d)
 	for _, name := range names {
 		end(r.nodes[name].disk)
-		r.nodes[name].trouble(-1)
+		if why != "" {
+			r.nodes[name].trouble(why, -1)
+		}
 	}
 }
 
 func stallDisk(r *run, rng *rand.Rand) bool {
-	r.onDisks([]string{r.target(rng)}, outage(rng), (*simdisk.Disk).Stall, (*simdisk.Disk).Resume)
+	r.onDisks([]string{r.target(rng)}, diskHangs, outage(rng), (*simdisk.Disk).Stall, (*simdisk.Disk).Resume)
 	return true
 }
 
 func slowDisk(r *run, rng *rand.Rand) bool {
 	worst := between(rng, 5*time.Millisecond, 2*time.Second)
-	r.onDisks([]string{r.target(rng)}, outage(rng),
+	r.onDisks([]string{r.target(rng)}, "", outage(rng),
 		func(d *simdisk.Disk) { d.Slow(worst/10, worst) }, func(d *simdisk.Disk) { d.Slow(0, 0) })
 	return true
 }
 
 func failDisk(r *run, rng *rand.Rand) bool {
-	r.onDisks([]string{r.target(rng)}, between(rng, 10*time.Millisecond, 3*time.Second),
+	r.onDisks([]string{r.target(rng)}, diskFails, between(rng, 10*time.Millisecond, 3*time.Second),
 		func(d *simdisk.Disk) { d.Fail(syscall.EIO) }, func(d *simdisk.Disk) { d.Fail(nil) })
 	return true
 }
@@ -311,22 +321,23 @@ func fillDisk(r *run, rng *rand.Rand) bool {
 	if rng.IntN(2) == 0 {
 		victims = r.cluster.Names()
 	}
-	r.onDisks(victims, outage(rng), func(d *simdisk.Disk) { d.Fill(true) }, func(d *simdisk.Disk) { d.Fill(false) })
+	r.onDisks(victims, diskFull, outage(rng), func(d *simdisk.Disk) { d.Fill(true) }, func(d *simdisk.Disk) { d.Fill(false) })
 	return true
 }
 
-// scarceSpace leaves little room on one disk or on all.
+// scarceSpace leaves little room on one disk or on all, or hardly any.
 func scarceSpace(r *run, rng *rand.Rand) bool {
 	victims := r.some(rng, 1)
 	if rng.IntN(2) == 0 {
 		victims = r.some(rng, len(r.nodes))
 	}
+	room := []uint64{lowSpace, noSpace}[rng.IntN(2)]
 	for _, name := range victims {
-		r.nodes[name].scarce.Store(true)
+		r.nodes[name].room.Store(room)
 	}
 	r.faults.pause(outage(rng))
 	for _, name := range victims {
-		r.nodes[name].scarce.Store(false)
+		r.nodes[name].room.Store(0)
 	}
 	return true
 }

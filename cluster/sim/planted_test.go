@@ -24,6 +24,9 @@ type defect struct {
 	// edits are made one after the other.
 	edits []edit
 	most  int // seeds within which it has to be found
+	// sign is what the first violation has to be about: anything would do for a rig
+	// that cries wolf.
+	sign string
 	// torture are flags to break real processes with, for what virtual time cannot
 	// show. most is nothing then.
 	torture []string
@@ -47,12 +50,13 @@ func TestPlantedDefectsAreFound(t *testing.T) {
 	if *planted == "" {
 		*planted = "^dedup-off$" // one to show that it works; "make planted" takes all
 	}
-	which := regexp.MustCompile(*planted)
+	which, matched := regexp.MustCompile(*planted), false
 	fmt.Println("| defect | seeds | seconds | first sign |\n|---|---|---|---|")
 	for _, d := range defects {
 		if !which.MatchString(d.name) {
 			continue
 		}
+		matched = true
 		t.Run(d.name, func(t *testing.T) {
 			search, number := d.search(t)
 			start := time.Now()
@@ -61,11 +65,14 @@ func TestPlantedDefectsAreFound(t *testing.T) {
 				t.Fatalf("%s was not found:\n%s", d.what, tail(out))
 			}
 			sign, when := found.FindSubmatch(out), number.FindSubmatch(out)
-			if sign == nil || when == nil {
-				t.Fatalf("%s broke the rig itself:\n%s", d.what, tail(out))
+			if sign == nil || when == nil || !regexp.MustCompile(d.sign).Match(sign[1]) {
+				t.Fatalf("%s broke the rig itself, or something else is wrong:\n%s", d.what, tail(out))
 			}
 			fmt.Printf("| %s | %s | %.0f | %s |\n", d.what, when[1], time.Since(start).Seconds(), shorten(string(sign[1])))
 		})
+	}
+	if !matched {
+		t.Errorf("no defect is called %s", *planted)
 	}
 }
 

@@ -3,10 +3,10 @@ package sim
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -31,6 +31,9 @@ const (
 	wholeWithin = 60 * time.Second
 	// calm is for how long clients go on after that: all locks must end in time.
 	calm = 8 * time.Second
+	// wellAfter is how much later the last request may be refused: once a second a
+	// leader hears how much room the others have.
+	wellAfter = 2 * time.Second
 	// lockGrace is how late a lock may be given up then: the lead may yet go home.
 	lockGrace = 3 * time.Second
 	// patience is how long a client waits before it gives a connection up.
@@ -72,23 +75,28 @@ type node struct {
 	up   bool
 	// down is how many faults want it to stay down.
 	down int
-	// troubles is how many faults there are of its disk. A process that has seen one
-	// is excused if it ends itself.
-	troubles int
-	excused  bool
+	// troubles is how many faults there are of its disk, by what a process may give
+	// as its reason to end itself; excuses are those that this one has seen.
+	troubles map[excuse]int
+	excuses  map[excuse]bool
 
-	scarce atomic.Bool // there is little room on the disk
+	dying atomic.Bool   // its process has given the reason why it ends itself
+	room  atomic.Uint64 // the most that the node is told is free on its disk, if not 0
 }
 
 // lowSpace is how much room is little: enough for a while, but less than nodes need
 // to feel well.
 const lowSpace = 64 << 20
 
+// noSpace is what makes a disk count as full for whatever can wait. It is not: votes
+// and what else needs a little still find it.
+const noSpace = 1 << 20
+
 // space is what the node is told of the room on its disk.
 func (n *node) space() (free, total uint64, err error) {
 	free, total = n.disk.Free()
-	if n.scarce.Load() {
-		free = min(free, lowSpace)
+	if room := n.room.Load(); room > 0 {
+		free = min(free, room)
 	}
 	return free, total, nil
 }
@@ -100,12 +108,34 @@ type lock chan struct{}
 func (l lock) Lock()   { l <- struct{}{} }
 func (l lock) Unlock() { <-l }
 
-// trouble begins (1) or ends (-1) a fault of the disk.
-func (n *node) trouble(by int) {
+// excuse is what a process may say that ends itself.
+type excuse string
+
+const (
+	diskHangs excuse = "has hung"
+	diskFails excuse = "input/output error"
+	diskFull  excuse = "no space left" // for the little without which no group has a leader
+)
+
+// powerless is said in the moment before it is gone.
+var powerless = excuse(simdisk.ErrGone.Error())
+
+// trouble begins (1) or ends (-1) a fault of the disk that is an excuse.
+func (n *node) trouble(why excuse, by int) {
 	n.life.Lock()
 	defer n.life.Unlock()
-	n.troubles += by
-	n.excused = n.excused || n.troubles > 0
+	n.troubles[why] += by
+	n.excuses[why] = n.excuses[why] || n.troubles[why] > 0
+}
+
+// mayEnd reports whether a process ended itself for what its disk did to it.
+func (n *node) mayEnd(err error) bool {
+	for why := range n.excuses {
+		if strings.Contains(err.Error(), string(why)) {
+			return true
+		}
+	}
+	return false
 }
 
 // healDisk ends all faults of the disk.
@@ -115,7 +145,7 @@ func (n *node) healDisk() {
 	n.disk.Slow(0, 0)
 	n.disk.Fail(nil)
 	n.disk.Fill(false)
-	n.scarce.Store(false)
+	n.room.Store(0)
 }
 
 func newRun(t *testing.T, o Options) *run {
@@ -136,7 +166,10 @@ func newRun(t *testing.T, o Options) *run {
 	r.cluster.Storage = func(name, group string) (*group.Storage, error) { return r.nodes[name].disk.Storage(group) }
 	r.cluster.Space = func(name string) (uint64, uint64, error) { return r.nodes[name].space() }
 	r.cluster.Fatal = r.onFatal
-	dir := diskDir(t)
+	dir := o.Dir
+	if dir == "" {
+		dir = t.TempDir()
+	}
 	for _, name := range r.cluster.Names() {
 		at := filepath.Join(dir, name)
 		if err := os.Mkdir(at, 0o700); err != nil {
@@ -144,25 +177,10 @@ func newRun(t *testing.T, o Options) *run {
 		}
 		d := simdisk.New(at, p.store, random(o.Seed, "disk "+name))
 		d.Observe(r.watch.disk(name))
-		r.nodes[name] = &node{name: name, disk: d, life: make(lock, 1)}
+		r.nodes[name] = &node{name: name, disk: d, life: make(lock, 1), troubles: map[excuse]int{}, excuses: map[excuse]bool{}}
 	}
 	r.faults = newSchedule(r)
 	return r
-}
-
-// diskDir is a directory in memory where there is one: what the disks lose is
-// simulated, and nothing is gained by waiting for a real one.
-func diskDir(t *testing.T) string {
-	const memory = "/dev/shm"
-	if _, err := os.Stat(memory); err != nil {
-		return t.TempDir()
-	}
-	dir, err := os.MkdirTemp(memory, "phonond-sim-")
-	if err != nil {
-		return t.TempDir()
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
 }
 
 // live is the whole life of the cluster.
@@ -271,7 +289,7 @@ func (r *run) end() {
 	for _, name := range r.cluster.Names() {
 		n := r.nodes[name]
 		n.life.Lock()
-		n.excused, n.up = true, false
+		n.up = false
 		n.life.Unlock()
 	}
 	r.cluster.Close()
@@ -290,7 +308,9 @@ func (r *run) start(name string) {
 	if n.up || n.down > 0 || r.ending.Load() {
 		return
 	}
-	n.up, n.excused = true, n.troubles > 0
+	n.up = true
+	n.dying.Store(false)
+	maps.DeleteFunc(n.excuses, func(why excuse, _ bool) bool { return n.troubles[why] == 0 })
 	if err := r.cluster.TryStart(name); err != nil {
 		r.watch.violation("node %s does not start: %v", name, err)
 		n.up = false
@@ -305,7 +325,7 @@ func (r *run) crash(name string) bool {
 	if !n.up {
 		return false
 	}
-	n.up, n.excused = false, true
+	n.up = false
 	n.disk.Crash()
 	r.cluster.Crash(name)
 	return true
@@ -322,7 +342,7 @@ func (r *run) stop(name string) bool {
 	if !n.up {
 		return false
 	}
-	n.up, n.excused = false, true
+	n.up = false
 	kill := time.AfterFunc(killTimeout, n.disk.Crash)
 	r.cluster.Stop(name)
 	kill.Stop()
@@ -357,26 +377,23 @@ func (r *run) keepDown(names []string, end func(name string) bool, d time.Durati
 // here for a while longer reaches neither disk nor network.
 func (r *run) onFatal(name string, err error) {
 	n := r.nodes[name]
+	if n.dying.Swap(true) {
+		return // what comes after the first reason is due to it
+	}
 	n.disk.Crash()
 	r.cluster.Net.Crash(name)
 	r.restarting.Go(func() {
 		n.life.Lock()
-		excused, up := n.excused, n.up
+		excused, up := n.mayEnd(err), n.up
 		n.life.Unlock()
 		if !up {
 			return // it was ending anyway
 		}
-		if !excused || !aboutDisk(err) {
+		if !excused {
 			r.watch.violation("node %s ended itself: %v", name, err)
 		}
 		r.crash(name)
 		time.Sleep(backOff)
 		r.start(name)
 	})
-}
-
-// aboutDisk reports whether a node ended itself for what its disk does.
-func aboutDisk(err error) bool {
-	return slices.ContainsFunc([]string{"writing", "trimming", "creating a snapshot", "closing a snapshot", "hung", "reading entry", "no space left", "input/output error", simdisk.ErrGone.Error()},
-		func(what string) bool { return strings.Contains(err.Error(), what) })
 }

@@ -25,6 +25,7 @@ type Options struct {
 	Faults []string // only these kinds; all that the seed picks when empty
 	Store  string   // "bolt" or "wal"
 	Shape  string   // such as "2+2": how many nodes each region has
+	Dir    string   // where the disks are, which is left behind; default a temporary one
 }
 
 // Result is what a run has done and found.
@@ -58,7 +59,7 @@ func Run(t *testing.T, o Options) Result {
 		ops = r.recorder.Ops()
 	})
 	// Out of the bubble, as porcupine bounds its work by the real time.
-	report := history.Check(ops, history.CheckOptions{MaxDuration: answerWithin, Healed: healed, Grace: lockGrace})
+	report := history.Check(ops, history.CheckOptions{MaxDuration: answerWithin, Healed: healed, Grace: lockGrace, Well: healed + wellAfter})
 	res.Operations, res.Unknown, res.Refused = report.Ops, report.Unknowns, report.Refusals
 	for _, v := range report.Violations {
 		res.Violations = append(res.Violations, v.String())

@@ -31,6 +31,7 @@ var (
 	shape    = flag.String("shape", "", "only this shape of cluster, such as 2+2")
 	inTurn   = flag.Bool("in-turn", false, "one seed after the other, so that the number of them says something")
 	one      = flag.Bool("one", false, "run the first seed in this process and print what came of it: what TestSeeds runs")
+	dir      = flag.String("dir", "", "with -one, where the disks are")
 )
 
 // resultMark begins the line by which a process tells its parent what it found.
@@ -50,6 +51,7 @@ func TestSeeds(t *testing.T) {
 		runOne(t)
 		return
 	}
+	sweepDisks()
 	start := time.Now()
 	total := tally{faults: map[string]int{}}
 	jobs := make(chan uint64)
@@ -79,15 +81,19 @@ func TestSeeds(t *testing.T) {
 	for _, text := range total.violations {
 		t.Error(text)
 	}
+	if total.runs == 0 {
+		t.Error("nothing was run")
+	}
 }
 
 // runOne runs the first seed here.
 func runOne(t *testing.T) {
+	endWithParent()
 	var only []string
 	if *kinds != "" {
 		only = strings.Split(*kinds, ",")
 	}
-	line, err := json.Marshal(Run(t, Options{Seed: *first, Faults: only, Store: *store, Shape: *shape}))
+	line, err := json.Marshal(Run(t, Options{Seed: *first, Faults: only, Store: *store, Shape: *shape, Dir: *dir}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,13 +105,18 @@ func runOne(t *testing.T) {
 func runSeed(ctx context.Context, seed uint64) (Result, string) {
 	ctx, cancel := context.WithTimeout(ctx, seedTimeout)
 	defer cancel()
+	res := Result{Seed: seed}
+	disks, err := os.MkdirTemp(memory(), diskDir)
+	if err != nil {
+		return res, err.Error()
+	}
+	defer os.RemoveAll(disks)
 	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestSeeds$", "-test.timeout=0", "-one", fmt.Sprint("-first=", seed),
-		"-faults="+*kinds, "-store="+*store, "-shape="+*shape)
+		"-faults="+*kinds, "-store="+*store, "-shape="+*shape, "-dir="+disks)
 	cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGQUIT) } // it says where it is
 	cmd.WaitDelay = quitTimeout
 	out, err := cmd.CombinedOutput()
-	res := Result{Seed: seed}
 	lines := bufio.NewScanner(bytes.NewReader(out))
 	lines.Buffer(nil, len(out)+1)
 	for lines.Scan() {
@@ -117,18 +128,73 @@ func runSeed(ctx context.Context, seed uint64) (Result, string) {
 	}
 	switch {
 	case ctx.Err() != nil:
-		return res, fmt.Sprintf("VIOLATION seed %d does not end in %v: something turns in circles and no time passes; run it again with: make sim SEED=%d\n%s", seed, seedTimeout, seed, tail(out))
+		return res, fmt.Sprintf("VIOLATION seed %d does not end in %v: something turns in circles and no time passes; run it again with: %s\n%s", seed, seedTimeout, command(seed), tail(out))
 	case err != nil:
-		return res, fmt.Sprintf("seed %d: %v; run it again with: make sim SEED=%d\n%s\n%s", seed, err, seed, res.String(), tail(out))
+		return res, fmt.Sprintf("seed %d: %v; run it again with: %s\n%s\n%s", seed, err, command(seed), res.String(), tail(out))
 	case len(res.Violations) > 0:
 		said := filepath.Join(os.TempDir(), fmt.Sprintf("phonond-sim-%d.log", seed))
 		if err := os.WriteFile(said, []byte(res.Log), 0o600); err != nil {
 			said = err.Error()
 		}
 		res.Log = ""
-		return res, fmt.Sprintf("%s\nwhat the nodes said: %s; run it again with: make sim SEED=%d", res.String(), said, seed)
+		return res, fmt.Sprintf("%s\nwhat the nodes said: %s; run it again with: %s", res.String(), said, command(seed))
 	}
 	return res, ""
+}
+
+// command is what runs a seed again, with all that was decided for it.
+func command(seed uint64) string {
+	c := fmt.Sprint("make sim SEED=", seed)
+	if *kinds != "" {
+		c += " FAULTS=" + *kinds
+	}
+	var only []string
+	for _, f := range []struct{ name, value string }{{"-store", *store}, {"-shape", *shape}} {
+		if f.value != "" {
+			only = append(only, f.name+"="+f.value)
+		}
+	}
+	if only != nil {
+		c += " ONLY='" + strings.Join(only, " ") + "'"
+	}
+	return c
+}
+
+// diskDir is how the names of directories with disks begin.
+const diskDir = "phonond-sim-"
+
+// memory is a directory in memory where there is one: what the disks lose is
+// simulated, and nothing is gained by waiting for a real one.
+func memory() string {
+	const shared = "/dev/shm"
+	if info, err := os.Stat(shared); err == nil && info.IsDir() {
+		return shared
+	}
+	return os.TempDir()
+}
+
+// sweepDisks removes what runs have left behind that were killed.
+func sweepDisks() {
+	left, err := filepath.Glob(filepath.Join(memory(), diskDir+"*"))
+	if err != nil {
+		return
+	}
+	for _, d := range left {
+		if info, err := os.Stat(d); err == nil && info.IsDir() && time.Since(info.ModTime()) > 2*seedTimeout {
+			os.RemoveAll(d)
+		}
+	}
+}
+
+// endWithParent ends this process when the one that has started it is gone.
+func endWithParent() {
+	parent := os.Getppid()
+	go func() {
+		for os.Getppid() == parent {
+			time.Sleep(time.Second)
+		}
+		os.Exit(1)
+	}()
 }
 
 // tail is the end of what a process said.

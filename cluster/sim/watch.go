@@ -37,6 +37,7 @@ type groupWatch struct {
 	stored    map[string]map[uint64]position // what is on each node's disk, by index
 	votes     map[string]ballot              // the last of each node
 	terms     map[string]uint64
+	kept      map[string]uint64 // the last entry in a snapshot of each node
 }
 
 // position is where an entry is in the log. Two that have it are the same: raft
@@ -56,7 +57,7 @@ func (w *watch) group(name string) *groupWatch {
 	if g == nil {
 		g = &groupWatch{
 			digests: map[uint64]uint64{}, leaders: map[uint64]string{}, logs: map[position]uint64{},
-			committed: map[uint64]position{}, stored: map[string]map[uint64]position{}, votes: map[string]ballot{}, terms: map[string]uint64{},
+			committed: map[uint64]position{}, stored: map[string]map[uint64]position{}, votes: map[string]ballot{}, terms: map[string]uint64{}, kept: map[string]uint64{},
 		}
 		w.groups[name] = g
 	}
@@ -170,16 +171,12 @@ func (d diskWatch) Deleted(name string, from, to uint64) {
 	defer d.mu.Unlock()
 	g := d.group(name)
 	stored := g.stored[d.node]
-	oldest := true
-	for index := range stored {
-		oldest = oldest && index >= from
-	}
 	for index := range stored {
 		if index < from || index > to {
 			continue
 		}
-		if at, ok := g.committed[index]; ok && at == stored[index] && !oldest {
-			d.add("group %s: node %s takes entry %d of term %d back, which was committed", name, d.node, index, at.term)
+		if at, ok := g.committed[index]; ok && at == stored[index] && index > g.kept[d.node] {
+			d.add("group %s: node %s takes entry %d of term %d back, which was committed and is in no snapshot", name, d.node, index, at.term)
 		}
 		delete(stored, index)
 	}
@@ -200,7 +197,9 @@ func (d diskWatch) Termed(name string, term uint64) {
 func (d diskWatch) Kept(name string, index, term uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if was, ok := d.group(name).committed[index]; ok && was.term != term {
+	g := d.group(name)
+	g.kept[d.node] = max(g.kept[d.node], index)
+	if was, ok := g.committed[index]; ok && was.term != term {
 		d.add("group %s: node %s keeps a snapshot of entry %d of term %d, where one of term %d was committed", name, d.node, index, term, was.term)
 	}
 }
