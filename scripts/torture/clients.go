@@ -133,14 +133,8 @@ func (c *clients) turn(ctx context.Context, client int, node string, conn caller
 	case silent:
 	case took > answerWithin:
 		c.r.faults.add("%.300q through %s: after %v there were %d replies and the error %v", commands, node, took.Round(time.Millisecond), len(replies), err)
-	case err != nil && c.r.health.readySince(node, start) && !c.r.health.mayEnd(node):
+	case err != nil && c.r.health.readySince(node, start) && len(c.r.health.excuses(node)) == 0:
 		c.r.faults.add("%s, with which nothing was wrong, broke a connection after %v: %v (%.300q)", node, took.Round(time.Millisecond), err, commands)
-	case c.window.healedBy(start):
-		for i, v := range replies {
-			if o := history.Classify(v, nil); o != history.Answered && !strings.HasPrefix(v.Str, "NOSCRIPT") {
-				c.r.faults.add("%.300q through %s is %v after everything had recovered: %s", commands[i], node, o, v.Str)
-			}
-		}
 	}
 	return err == nil
 }

@@ -23,6 +23,16 @@ const (
 // silent reports whether a client of such a node has no right to an answer.
 func (a ailment) silent() bool { return a == stopped || a == cutOff || a == hung }
 
+// excuseOf is what a process says that ends by itself, by what is wrong with it. A
+// disk that is slow is no reason to end. That one that is full may be, rarely, is in
+// docs/adr/0011-full-disks.md.
+var excuseOf = map[ailment]string{
+	stopped: "has hung",
+	hung:    "has hung",
+	failing: "input/output error",
+	full:    "no space left on device",
+}
+
 // excuseFor is how long an ailment explains after its end that a process ended by
 // itself.
 const excuseFor = 30 * time.Second
@@ -194,18 +204,31 @@ func (h *health) isReady(node string) bool {
 	return !h.nodes[node].ready.IsZero()
 }
 
-// mayEnd reports whether a node has, or had a moment ago, what makes a process end
-// by itself.
-func (h *health) mayEnd(node string) bool {
+// excuses returns what a node's process may say when it ends by itself: nothing if
+// there is no reason why it should.
+func (h *health) excuses(node string) (list []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for a, text := range excuseOf {
+		if h.nodes[node].lately(a) {
+			list = append(list, text)
+		}
+	}
+	return list
+}
+
+// mayBeLate reports whether a node may take longer to stop than it is given: it
+// waits for its disk, or was stopped itself.
+func (h *health) mayBeLate(node string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	c := h.nodes[node]
-	for a, n := range c.ails {
-		if a != cutOff && (n > 0 || time.Since(c.ended[a]) < excuseFor) {
-			return true
-		}
-	}
-	return false
+	return c.lately(slow) || c.lately(hung) || c.lately(stopped)
+}
+
+// lately reports whether a node has an ailment, or had it a moment ago.
+func (c *condition) lately(a ailment) bool {
+	return c.ails[a] > 0 || time.Since(c.ended[a]) < excuseFor
 }
 
 // allWell reports whether nothing is wrong with a node.

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"phonond/cluster/history"
@@ -20,22 +19,16 @@ type window struct {
 	start   time.Time
 	rec     *history.Recorder
 	clients []*history.Client
-	healed  atomic.Int64 // ns since start: from when on the cluster was well and left alone; 0 before
+	healed  time.Duration // since start: from when on the cluster was well and left alone; 0 before
 }
 
 // heal says that from now on nothing is wrong.
-func (w *window) heal() { w.healed.Store(int64(w.now())) }
-
-// healedBy reports whether nothing was wrong any more at a moment.
-func (w *window) healedBy(at time.Time) bool {
-	healed := w.healed.Load()
-	return healed > 0 && at.Sub(w.start) > time.Duration(healed)
-}
+func (w *window) heal() { w.healed = w.now() }
 
 func newWindow(number, clients int, seed uint64) *window {
 	w := &window{number: number, start: time.Now()}
 	w.rec = history.NewRecorder(w.now)
-	work := history.NewWorkload(rand.New(rand.NewPCG(seed, uint64(number))), history.Options{Name: fmt.Sprintf("w%d", number)})
+	work := history.NewWorkload(rand.New(rand.NewPCG(seed, uint64(number))), history.Options{Name: fmt.Sprintf("w%d", number), MaxTTL: maxLockTTL})
 	for i := range clients {
 		w.clients = append(w.clients, work.Client(i))
 	}
@@ -79,20 +72,28 @@ func (w *window) finish(r *rig) error {
 // judges judge one window at a time, beside the next round.
 type judges struct{ busy sync.WaitGroup }
 
-// What clocks may differ by: all are this machine's, but a millisecond is the
-// smallest that a node counts. How late a lock may expire on a machine as busy as
-// this one.
 const (
-	clockSlack  = 5 * time.Millisecond
-	expiryGrace = 10 * time.Second
+	// clockSlack is what clocks may differ by: all are this machine's, but a millisecond
+	// is the smallest that a node counts.
+	clockSlack = 5 * time.Millisecond
+	// maxLockTTL bounds what a lock is taken for, and expiryGrace how late it may
+	// expire on a machine as busy as this one. Both together are less than calmAfter.
+	maxLockTTL  = time.Second
+	expiryGrace = 2 * time.Second
 )
+
+// checkOptions say how a window is judged. From when it was healed on, everything
+// has to be answered, the reads at the end too.
+func (w *window) checkOptions() history.CheckOptions {
+	return history.CheckOptions{Slack: clockSlack, Healed: w.healed, Grace: expiryGrace, Well: w.healed, Workers: 1}
+}
 
 // judge judges a window that is over.
 func (j *judges) judge(r *rig, w *window) {
 	j.busy.Wait()
 	j.busy.Go(func() {
 		ops := w.rec.Ops()
-		report := history.Check(ops, history.CheckOptions{Slack: clockSlack, Healed: time.Duration(w.healed.Load()), Grace: expiryGrace, Workers: 1})
+		report := history.Check(ops, w.checkOptions())
 		r.measure.judged(report.Ops)
 		if err := report.Err(); err != nil {
 			file := filepath.Join(r.dir, fmt.Sprintf("history-%d.txt", w.number))

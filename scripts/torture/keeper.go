@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -25,6 +27,8 @@ const (
 // end after SIGTERM. A node needs ten seconds at most, if its disk answers.
 const endTimeout = 12 * time.Second
 
+var errStillThere = errors.New("it is still there")
+
 // keeper is a node's supervisor: it starts the node whenever it has ended, unless
 // a fault wants it to be away.
 type keeper struct {
@@ -33,11 +37,14 @@ type keeper struct {
 	faults *violations
 	say    func(format string, args ...any)
 	ended  func(reason string) // a process ended by itself, as it was meant to
+	traced sync.Mutex          // held by the fault that has strace at the process
 
 	mu      sync.Mutex
 	away    int    // how many faults want it to be away
 	asked   string // why the process ends, if it was asked to
 	started time.Time
+	logged  int64 // how long the log was then
+	fell    int   // how often a process ended by itself, as it was meant to
 	running bool
 	wake    chan struct{} // closed and replaced when one of them changes
 }
@@ -108,6 +115,10 @@ func (k *keeper) awaitWanted(ctx context.Context) bool {
 func (k *keeper) start() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.logged = 0
+	if info, err := os.Stat(k.node.LogFile()); err == nil {
+		k.logged = info.Size()
+	}
 	if err := k.node.Start(); err != nil {
 		k.faults.add("start %s: %v", k.node.ID, err)
 		return false
@@ -125,22 +136,37 @@ const infancy = time.Second
 func (k *keeper) gone(code int) (asked bool) {
 	k.mu.Lock()
 	why, age := k.asked, time.Since(k.started)
+	reason := endReason(k.node.LogFile(), k.logged)
+	meant := code > 0 && k.excused(why, reason)
+	if meant {
+		k.fell++
+	}
 	k.running = false
 	k.changed()
 	k.mu.Unlock()
-	reason := lastError(k.node.LogFile())
 	switch {
 	case why == "killed", why == "terminated" && code == 0:
 		return true
 	case why == "terminated" && code < 0 && age < infancy:
 		return true
-	case code > 0 && k.health.mayEnd(k.node.ID):
+	case meant:
 		k.ended(reason)
 		k.say("%s ended with code %d: %s", k.node.ID, code, reason)
 		return why != ""
 	}
 	k.faults.add("%s ended with code %d and nobody knows why (it was %q): %s", k.node.ID, code, why, reason)
 	return false
+}
+
+// lateStop is what a node says that was asked to end and could not do so in time.
+const lateStop = "the node did not stop in time: the process ends as it is, which loses nothing"
+
+// excused reports whether a process had a reason to end as it says it did.
+func (k *keeper) excused(why, reason string) bool {
+	if why == "terminated" && strings.HasPrefix(reason, lateStop) {
+		return k.health.mayBeLate(k.node.ID)
+	}
+	return slices.ContainsFunc(k.health.excuses(k.node.ID), func(text string) bool { return strings.Contains(reason, text) })
 }
 
 // leave makes the node end, by SIGKILL or SIGTERM, and stay away until back is
@@ -203,6 +229,26 @@ func (k *keeper) pid() int {
 	return k.node.Pid()
 }
 
+// ends returns how often a process ended by itself, as it was meant to.
+func (k *keeper) ends() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.fell
+}
+
+// awaitOther waits until the process is not this one any more; false if it still is
+// after the timeout.
+func (k *keeper) awaitOther(pid int, timeout time.Duration) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	return proctest.Until(ctx, func() error {
+		if k.pid() == pid {
+			return errStillThere
+		}
+		return nil
+	}) == nil
+}
+
 // signal sends a signal to the process if it is still the one with this id.
 func (k *keeper) signal(pid int, sig syscall.Signal) {
 	k.mu.Lock()
@@ -212,21 +258,26 @@ func (k *keeper) signal(pid int, sig syscall.Signal) {
 	}
 }
 
-// lastErrorTail is how much of a log is looked at for the last error, in bytes.
-const lastErrorTail = 256 << 10
+// endings are the errors with which a process ends. Others may be logged after them.
+var endings = []string{"fatal: the process ends", "the node cannot start", lateStop}
 
-// lastError returns the last error in a node's log.
-func lastError(file string) string {
+// endReason returns the error with which a process ended or, if it did not say, its
+// last one. Its log begins at a place in the file: what is before is of the processes
+// before it.
+func endReason(file string, from int64) string {
 	b, err := os.ReadFile(file)
 	if err != nil {
 		return err.Error()
 	}
-	b = b[max(0, len(b)-lastErrorTail):]
 	last := "nothing was logged"
-	for line := range strings.Lines(string(b)) {
+	for line := range strings.Lines(string(b[min(from, int64(len(b))):])) {
 		var m struct{ Level, Msg, Error string }
-		if json.Unmarshal([]byte(line), &m) == nil && m.Level == "ERROR" {
-			last = m.Msg + ": " + m.Error
+		if json.Unmarshal([]byte(line), &m) != nil || m.Level != "ERROR" {
+			continue
+		}
+		last = m.Msg + ": " + m.Error
+		if slices.Contains(endings, m.Msg) {
+			break
 		}
 	}
 	return last

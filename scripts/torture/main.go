@@ -6,7 +6,7 @@
 // namespace and a small file system of its own, all of which are gone when it
 // ends; otherwise everything runs on loopback, without the faults of networks and
 // disks. It ends with code 1 if anything was violated, and then keeps the logs and
-// the data. "make torture" runs it.
+// the data; with code 2 if its arguments are wrong. "make torture" runs it.
 package main
 
 import (
@@ -45,8 +45,12 @@ type options struct {
 	goOn     bool
 }
 
-// errViolated is returned when something was seen that must not be.
-var errViolated = errors.New("the run has violations")
+var (
+	// errViolated is returned when something was seen that must not be.
+	errViolated = errors.New("the run has violations")
+	// errUsage is returned when the arguments are wrong.
+	errUsage = errors.New("wrong arguments, see -help")
+)
 
 func main() {
 	logging.Disable() // go-redis would report every connection that is refused
@@ -55,6 +59,9 @@ func main() {
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "torture:", err)
+		if errors.Is(err, errUsage) {
+			os.Exit(2)
+		}
 		os.Exit(1)
 	}
 }
@@ -64,12 +71,12 @@ func run(ctx context.Context, args []string) error {
 	if errors.Is(err, flag.ErrHelp) {
 		return nil
 	}
-	if err != nil {
-		return err
+	var list []*nemesis
+	if err == nil {
+		list, err = choose(o)
 	}
-	list, err := choose(o)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errUsage, err)
 	}
 	r, err := build(ctx, o)
 	if err != nil {
@@ -106,6 +113,9 @@ func parse(args []string) (o options, err error) {
 	fs.BoolVar(&o.goOn, "continue", false, "go on after a violation")
 	if err := fs.Parse(args); err != nil {
 		return o, err
+	}
+	if fs.NArg() > 0 {
+		return o, fmt.Errorf("%q is no flag", fs.Arg(0))
 	}
 	given := map[string]bool{}
 	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })

@@ -21,12 +21,12 @@ var networkFaults = []*nemesis{
 		}
 		return nil
 	}},
-	{"halves", "the nodes fall into two parts", privileges, func(ctx context.Context, s *scene) error {
+	{"halves", "the nodes fall into two parts", twoNodes, func(ctx context.Context, s *scene) error {
 		list := s.some(len(s.keepers))
 		at := 1 + s.rng.IntN(len(list)-1)
 		return s.separate(ctx, list[:at], list[at:])
 	}},
-	{"region-cut", "a region is cut off", privileges, func(ctx context.Context, s *scene) error {
+	{"region-cut", "a region is cut off", twoRegions, func(ctx context.Context, s *scene) error {
 		region := s.o.topology[s.rng.IntN(len(s.o.topology))].Name
 		var in, out []*keeper
 		for _, k := range s.keepers {
@@ -38,11 +38,11 @@ var networkFaults = []*nemesis{
 		}
 		return s.separate(ctx, in, out)
 	}},
-	{"isolate-leader", "a leader is cut off from all other nodes", privileges, func(ctx context.Context, s *scene) error {
+	{"isolate-leader", "a leader is cut off from all other nodes", twoNodes, func(ctx context.Context, s *scene) error {
 		k, _ := s.leader()
 		return s.separate(ctx, []*keeper{k}, s.others(k))
 	}},
-	{"bridge", "the nodes fall into two parts, and one node sees both", privileges, func(ctx context.Context, s *scene) error {
+	{"bridge", "the nodes fall into two parts, and one node sees both", twoNodes, func(ctx context.Context, s *scene) error {
 		list := s.some(len(s.keepers))
 		if len(list) < 3 {
 			return s.separate(ctx, list[:1], list[1:])
@@ -51,7 +51,7 @@ var networkFaults = []*nemesis{
 		s.say("%s sees both sides", list[0].node.ID)
 		return s.separate(ctx, list[1:at], list[at:])
 	}},
-	{"one-way", "a node, mostly a leader, hears nothing from some of the others, which hear it", privileges, func(ctx context.Context, s *scene) error {
+	{"one-way", "a node, mostly a leader, hears nothing from some of the others, which hear it", twoNodes, func(ctx context.Context, s *scene) error {
 		k, _ := s.leader()
 		if s.rng.IntN(3) == 0 {
 			k = s.someone()
@@ -61,7 +61,7 @@ var networkFaults = []*nemesis{
 		s.say("%s hears nothing from %s", k.node.ID, names(from))
 		return s.lose(ctx, between(from, []*keeper{k}))
 	}},
-	{"mute", "some of the others hear nothing from a node, mostly a leader, which hears them", privileges, func(ctx context.Context, s *scene) error {
+	{"mute", "some of the others hear nothing from a node, mostly a leader, which hears them", twoNodes, func(ctx context.Context, s *scene) error {
 		k, _ := s.leader()
 		if s.rng.IntN(3) == 0 {
 			k = s.someone()

@@ -30,7 +30,7 @@ var otherFaults = []*nemesis{
 				c.Do("PHONON.TRANSFER-LEADER", group, to.node.ID) // it may be no voter, or the group busy
 				c.Close()
 			}
-			s.wait(ctx, time.Duration(s.rng.IntN(500))*time.Millisecond)
+			wait(ctx, time.Duration(s.rng.IntN(500))*time.Millisecond)
 		}
 		return nil
 	}},

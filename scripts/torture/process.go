@@ -84,7 +84,7 @@ func (s *scene) pause(ctx context.Context, list []*keeper) {
 			s.health.recover(k.node.ID, stopped)
 		}()
 	}
-	s.wait(ctx, d)
+	wait(ctx, d)
 }
 
 // restartAll ends one node after the other in good order, each when the one before

@@ -55,11 +55,11 @@ func (r *rig) report() string {
 	}
 	table.Flush()
 	line("")
-	row("NODE", "MEMORY MOST", "AT REST, FIRST", "LAST", "DESCRIPTORS MOST", "FIRST", "LAST", "DISK MOST")
+	row("NODE", "MEMORY MOST", "AT REST, FIRST", "LAST", "DESCRIPTORS MOST", "FIRST", "LAST", "DISK MOST", "FIRST", "LAST")
 	for _, k := range r.keepers {
 		id := k.node.ID
 		most, first, last := m.peak[id], m.baseline[id], m.latest[id]
-		row(id, mib(most.rss), mib(first.rss), mib(last.rss), most.files, first.files, last.files, mib(most.disk))
+		row(id, mib(most.rss), mib(first.rss), mib(last.rss), most.files, first.files, last.files, mib(most.disk), mib(first.disk), mib(last.disk))
 	}
 	table.Flush()
 	if len(m.ends) > 0 {

@@ -2,19 +2,25 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"time"
 )
 
-// need is what a fault takes that not every machine has.
+// need is what a fault takes that not every machine, or cluster, has.
 type need int
 
 const (
 	nothing    need = iota
+	tracing         // to tamper with processes of the same user
 	privileges      // namespaces and mounts, that is to be root on Linux
+	twoNodes        // privileges, and another node to be cut off from
+	threeNodes      // privileges, and a majority without the node
+	twoRegions      // privileges, and another region to be cut off from
 )
 
 // nemesis is a kind of fault.
@@ -39,15 +45,45 @@ func nemeses() []*nemesis {
 	return slices.Concat(processFaults, networkFaults, diskFaults, otherFaults)
 }
 
-// choose returns those that the options name and this machine can do.
+// errIdle is returned by a fault that could do nothing, because of another one.
+var errIdle = errors.New("nothing was done")
+
+// lacks returns what a fault takes that is not there, "" if it can be injected.
+func (n *nemesis) lacks(o options) string {
+	nodes := 0
+	for _, r := range o.topology {
+		nodes += r.Nodes
+	}
+	switch {
+	case n.needs == tracing && !canTrace():
+		return "the right to trace processes"
+	case n.needs >= privileges && o.loopback:
+		return "namespaces and mounts"
+	case n.needs == twoNodes && nodes < 2:
+		return "two nodes"
+	case n.needs == threeNodes && nodes < 3:
+		return "three nodes"
+	case n.needs == twoRegions && len(o.topology) < 2:
+		return "two regions"
+	}
+	return ""
+}
+
+// canTrace reports whether strace may attach to a process that it has not started.
+func canTrace() bool {
+	scope, err := os.ReadFile("/proc/sys/kernel/yama/ptrace_scope")
+	return os.Geteuid() == 0 || err != nil || strings.TrimSpace(string(scope)) == "0"
+}
+
+// choose returns those that the options name and that can be injected here.
 func choose(o options) (list []*nemesis, err error) {
 	for _, n := range nemeses() {
-		can := n.needs == nothing || !o.loopback
+		lacks := n.lacks(o)
 		wanted := slices.Contains(o.nemeses, n.name)
-		if wanted && !can {
-			return nil, fmt.Errorf("-nemeses: %s takes namespaces and mounts", n.name)
+		if wanted && lacks != "" {
+			return nil, fmt.Errorf("-nemeses: %s takes %s", n.name, lacks)
 		}
-		if can && (wanted || o.nemeses == nil) {
+		if lacks == "" && (wanted || o.nemeses == nil) {
 			list = append(list, n)
 		}
 	}
@@ -125,7 +161,7 @@ func title(plan []planned) string {
 // last keeps a fault up for a time between least and most, a fifth of it with
 // -short.
 func (s *scene) last(ctx context.Context, least, most time.Duration) {
-	s.wait(ctx, s.between(least, most))
+	wait(ctx, s.between(least, most))
 }
 
 func (s *scene) between(least, most time.Duration) time.Duration {
@@ -134,13 +170,6 @@ func (s *scene) between(least, most time.Duration) time.Duration {
 		d /= 5
 	}
 	return d
-}
-
-func (s *scene) wait(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
 }
 
 // someone returns any node.

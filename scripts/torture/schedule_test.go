@@ -1,8 +1,11 @@
 package main
 
 import (
+	"errors"
 	"slices"
 	"testing"
+
+	"phonond/cluster/proctest"
 )
 
 func TestScheduleIsThatOfItsSeed(t *testing.T) {
@@ -63,14 +66,21 @@ func TestScheduleDealsEveryFault(t *testing.T) {
 
 func TestChoose(t *testing.T) {
 	all := len(nemeses())
+	four := []proctest.Region{{Name: "a", Nodes: 2}, {Name: "b", Nodes: 2}}
+	three, two, one := []proctest.Region{{Name: "a", Nodes: 3}}, []proctest.Region{{Name: "a", Nodes: 2}}, []proctest.Region{{Name: "a", Nodes: 1}}
 	for _, c := range []struct {
 		name string
 		o    options
 		want int // 0 for an error
 	}{
-		{"all", options{}, all},
-		{"those of loopback", options{loopback: true}, all - 11},
+		{"all", options{topology: four}, all},
+		{"those of one region", options{topology: three}, all - 1},
+		{"those of two nodes", options{topology: two}, all - 2},
+		{"those of one node", options{topology: one}, all - 7},
+		{"those of loopback", options{topology: four, loopback: true}, all - 11},
 		{"some", options{nemeses: []string{"kill-all", "disk-full"}}, 2},
+		{"what one node has not", options{topology: one, nemeses: []string{"one-way"}}, 0},
+		{"what one region has not", options{topology: three, nemeses: []string{"region-cut"}}, 0},
 		{"none such", options{nemeses: []string{"kill-all", "nothing"}}, 0},
 		{"twice", options{nemeses: []string{"kill-all", "kill-all"}}, 0},
 		{"what loopback has not", options{loopback: true, nemeses: []string{"halves"}}, 0},
@@ -88,9 +98,12 @@ func TestParse(t *testing.T) {
 		o.duration != shortDuration || !slices.Equal(o.nemeses, []string{"clock", "halves"}) {
 		t.Errorf("%+v, %v", o, err)
 	}
+	if err := run(t.Context(), []string{"kill-all"}); !errors.Is(err, errUsage) {
+		t.Errorf("%v", err)
+	}
 	for _, args := range [][]string{
 		{"-topology", "a"}, {"-topology", "a=0"}, {"-topology", "=1"}, {"-topology", "a=2,a=2"}, {"-topology", "a=5,b=5"},
-		{"-duration", "0s"}, {"-clients", "0"},
+		{"-duration", "0s"}, {"-duration", "-1s"}, {"-clients", "0"}, {"-short", "loopback"},
 	} {
 		if _, err := parse(args); err == nil {
 			t.Errorf("%q is taken", args)

@@ -1,13 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"phonond/cluster/proctest"
@@ -21,18 +24,25 @@ var diskFaults = []*nemesis{
 	{"disk-full-all", "the disks of all nodes fill up, and are freed", privileges, func(ctx context.Context, s *scene) error {
 		return s.fillDisks(ctx, s.keepers)
 	}},
-	{"disk-slow", "every sync of some nodes takes 50 to 500 ms", nothing, func(ctx context.Context, s *scene) error {
+	{"disk-slow", "every sync of some nodes takes 50 to 500 ms", tracing, func(ctx context.Context, s *scene) error {
 		delay := s.rng.IntN(450) + 50
 		list := s.some(1)
 		s.say("syncs of %s take %d ms more", names(list), delay)
-		return s.trace(ctx, list, slow, fmt.Sprintf("delay_enter=%dms", delay), 5*time.Second, 30*time.Second)
+		return s.trace(ctx, list, slow, fmt.Sprintf("delay_enter=%dms", delay), s.between(5*time.Second, 30*time.Second))
 	}},
-	{"disk-fails", "the syncs of a node fail: it has to end", nothing, func(ctx context.Context, s *scene) error {
+	{"disk-fails", "the syncs of a node fail: it has to end", tracing, func(ctx context.Context, s *scene) error {
 		k := s.someone()
 		s.say("syncs of %s fail", k.node.ID)
-		return s.trace(ctx, []*keeper{k}, failing, "error=EIO", 5*time.Second, 10*time.Second)
+		before := k.ends()
+		// No less with -short: strace takes its time, and the node has to sync something.
+		d := 5*time.Second + time.Duration(s.rng.Int64N(int64(5*time.Second)))
+		err := s.trace(ctx, []*keeper{k}, failing, "error=EIO", d)
+		if err == nil && s.alone && ctx.Err() == nil && k.ends() == before {
+			return fmt.Errorf("the syncs of %s failed and it did not end", k.node.ID)
+		}
+		return err
 	}},
-	{"disk-hangs", "the disk of a leader hangs for 40 s", privileges, func(ctx context.Context, s *scene) error { return s.hangDisk(ctx) }},
+	{"disk-hangs", "the disk of a leader hangs for 40 s", threeNodes, func(ctx context.Context, s *scene) error { return s.hangDisk(ctx) }},
 }
 
 // refill is how often a full disk is filled up again.
@@ -49,7 +59,7 @@ func (s *scene) fillDisks(ctx context.Context, list []*keeper) (err error) {
 			s.health.recover(k.node.ID, full)
 		}()
 	}
-	for end := time.Now().Add(d); time.Now().Before(end) && ctx.Err() == nil; s.wait(ctx, refill) {
+	for end := time.Now().Add(d); time.Now().Before(end) && ctx.Err() == nil; wait(ctx, refill) {
 		for _, k := range list {
 			if err := s.disks[k.node.ID].fill(); err != nil {
 				return err
@@ -59,41 +69,59 @@ func (s *scene) fillDisks(ctx context.Context, list []*keeper) (err error) {
 	return nil
 }
 
-// detachTimeout is how long strace may take to let a process go.
-const detachTimeout = 10 * time.Second
+// detachTimeout is how long strace may take to let a process go, and goneTimeout how
+// long it takes a keeper to hear that a process has ended.
+const (
+	detachTimeout = 10 * time.Second
+	goneTimeout   = 3 * time.Second
+)
 
-// trace has strace tamper with the syncs of nodes for a while, through restarts.
-func (s *scene) trace(ctx context.Context, list []*keeper, a ailment, inject string, least, most time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, s.between(least, most))
+// trace has strace tamper with the syncs of nodes for a while, through restarts. A
+// process has one tracer at most: where another fault has it, this one waits.
+func (s *scene) trace(ctx context.Context, list []*keeper, a ailment, inject string, d time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
 	errs := make([]error, len(list))
+	var traced atomic.Bool
 	var running sync.WaitGroup
 	for i, k := range list {
 		s.health.ail(k.node.ID, a)
 		running.Go(func() {
 			defer s.health.recover(k.node.ID, a)
 			for ctx.Err() == nil && errs[i] == nil {
-				if pid := k.pid(); pid != 0 {
-					errs[i] = s.tamper(ctx, pid, inject)
+				if pid := k.pid(); pid != 0 && k.traced.TryLock() {
+					errs[i] = s.tamper(ctx, k, pid, inject)
+					k.traced.Unlock()
+					traced.Store(true)
 				}
-				s.wait(ctx, refill)
+				wait(ctx, refill)
 			}
 		})
 	}
 	running.Wait()
+	if !traced.Load() {
+		return errIdle
+	}
 	return errors.Join(errs...)
 }
 
 // tamper traces one process until it ends or ctx does.
-func (s *scene) tamper(ctx context.Context, pid int, inject string) error {
-	p, err := proctest.StartProcess(exec.Command("strace", "-f", "-qq", "-o", os.DevNull, "-p", strconv.Itoa(pid),
-		"-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:"+inject))
+func (s *scene) tamper(ctx context.Context, k *keeper, pid int, inject string) error {
+	cmd := exec.Command("strace", "-f", "-qq", "-o", os.DevNull, "-p", strconv.Itoa(pid),
+		"-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:"+inject)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	start := time.Now()
+	p, err := proctest.StartProcess(cmd)
 	if err != nil {
 		return err
 	}
 	select {
 	case <-p.Done():
-		return nil // with the node, or another fault has strace there already
+		if k.awaitOther(pid, goneTimeout) || s.health.silentSince(k.node.ID, start) {
+			return nil // with the process, which may yet hang in the kernel with its disk
+		}
+		return fmt.Errorf("strace ended and %s did not: %s", k.node.ID, strings.TrimSpace(said.String()))
 	case <-ctx.Done():
 	}
 	p.Terminate()
@@ -153,7 +181,7 @@ func (s *scene) hangDisk(ctx context.Context) (err error) {
 		s.say("group %s has another leader and takes writes %v after its disk hung", group, took.Round(time.Millisecond))
 		s.measure.hang(took)
 	}
-	s.wait(ctx, hangFor-time.Since(start))
+	wait(ctx, hangFor-time.Since(start))
 	return nil
 }
 

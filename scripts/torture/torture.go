@@ -12,9 +12,13 @@ import (
 
 // The times of a round.
 const (
-	calm          = 3 * time.Second // before a fault, and after it
-	shortCalm     = time.Second     // the same with -short
-	recoverWithin = 60 * time.Second
+	calmBefore      = 3 * time.Second // before the faults
+	shortCalmBefore = time.Second     // the same with -short
+	recoverWithin   = 60 * time.Second
+	// calmAfter is after the recovery. It is longer than a lock can be held that is
+	// given up in time (maxLockTTL and expiryGrace): one that still is held when
+	// everything is read at the end was not.
+	calmAfter     = 4 * time.Second
 	progressEvery = 30 * time.Second
 )
 
@@ -65,14 +69,23 @@ func (r *rig) round(ctx context.Context, n int, plan []planned) *window {
 	}
 	r.measure.begin(kind)
 	r.say("round %d: %s", n, title(plan))
-	r.calm(ctx)
+	calm := calmBefore
+	if r.o.short {
+		calm = shortCalmBefore
+	}
+	wait(ctx, calm)
 	var running sync.WaitGroup
 	for _, p := range plan {
 		s := &scene{rig: r, rng: rand.New(rand.NewPCG(p.seed, 0)), alone: len(plan) == 1}
-		r.measure.injected(p.name)
 		running.Go(func() {
-			if err := p.run(ctx, s); err != nil && ctx.Err() == nil {
+			switch err := p.run(ctx, s); {
+			case ctx.Err() != nil: // it was cut short
+			case errors.Is(err, errIdle):
+				r.say("%s: %v", p.name, err)
+			case err != nil:
 				r.faults.add("round %d, %s: %v", n, p.name, err)
+			default:
+				r.measure.injected(p.name)
 			}
 		})
 	}
@@ -91,7 +104,7 @@ func (r *rig) round(ctx context.Context, n int, plan []planned) *window {
 		r.measure.recovered(took)
 		r.say("recovered after %v", took.Round(time.Millisecond))
 	}
-	r.calm(ctx)
+	wait(ctx, calmAfter)
 
 	c.gate.Lock() // once every operation under way is over
 	r.health.setQuiet(true)
@@ -105,11 +118,7 @@ func (r *rig) round(ctx context.Context, n int, plan []planned) *window {
 	return c.window
 }
 
-func (r *rig) calm(ctx context.Context) {
-	d := calm
-	if r.o.short {
-		d = shortCalm
-	}
+func wait(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():
 	case <-time.After(d):

@@ -190,6 +190,7 @@ func (l *leads) seen() int {
 const (
 	maxRSS       = 768 << 20 // bytes; ten times what a node of this size needs
 	spareFiles   = 24        // more descriptors than at the first rest: connections that are about to be closed
+	spareDisk    = 256 << 20 // bytes more than at the first rest; twice what was ever seen: logs of some thousand entries, two snapshots, the reserve
 	pooled       = 2         // connections that raft keeps to each replica, once it has needed them
 	maxSnapshots = 2         // of each group
 	restTimeout  = 20 * time.Second
@@ -200,6 +201,18 @@ type footprint struct {
 	rss   int64 // bytes
 	files int   // descriptors
 	disk  int64 // bytes in its data directory
+}
+
+// grown reports what a process at rest has more of than at the first rest, beyond
+// what is spared.
+func (p footprint) grown(first footprint, files int) error {
+	if p.files > first.files+files {
+		return fmt.Errorf("%d descriptors, %d at first", p.files, first.files)
+	}
+	if p.disk > first.disk+spareDisk {
+		return fmt.Errorf("%d MiB in the data directory, %d at first", p.disk>>20, first.disk>>20)
+	}
+	return nil
 }
 
 func footprintOf(pid int, dir string) (p footprint, err error) {
@@ -315,8 +328,10 @@ func (r *rig) rest(ctx context.Context) {
 			// Every group, and the one of the system, may come to keep its connections to
 			// and from all other nodes.
 			spare := spareFiles + 2*pooled*(len(r.groups)+1)*(len(r.keepers)-1)
-			if first, ok := r.measure.first(k.node.ID); ok && now.files > first.files+spare {
-				return fmt.Errorf("%d descriptors, %d at first", now.files, first.files)
+			if first, ok := r.measure.first(k.node.ID); ok {
+				if err := now.grown(first, spare); err != nil {
+					return err
+				}
 			}
 			return leftovers(k.node.DataDir)
 		})

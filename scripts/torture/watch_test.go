@@ -50,6 +50,19 @@ func TestDigestsAreComparedOverTime(t *testing.T) {
 	}
 }
 
+func TestGrowthIsSeen(t *testing.T) {
+	first := footprint{files: 40, disk: 50 << 20}
+	if err := (footprint{files: 45, disk: 100 << 20}).grown(first, 5); err != nil {
+		t.Errorf("little more: %v", err)
+	}
+	if (footprint{files: 46, disk: 50 << 20}).grown(first, 5) == nil {
+		t.Error("descriptors may grow")
+	}
+	if (footprint{files: 40, disk: 50<<20 + spareDisk + 1}).grown(first, 5) == nil {
+		t.Error("the disk may grow")
+	}
+}
+
 func TestFootprintOfThisProcess(t *testing.T) {
 	p, err := footprintOf(os.Getpid(), t.TempDir())
 	if err != nil || p.rss < 1<<20 || p.files < 3 || p.disk != 0 {
