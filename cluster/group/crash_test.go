@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/raft"
@@ -278,6 +279,7 @@ func TestWALCrashAtEveryByte(t *testing.T) {
 		then.Entries = maps.Clone(now.Entries)
 		ls := entries(now.Last+1, 2, 1, a.size)
 		for _, l := range ls {
+			l.Extensions = likeFrames()
 			then.Entries[l.Index], then.Last = entryText(l), l.Index
 		}
 		c.allow("append", now, then)
@@ -290,6 +292,81 @@ func TestWALCrashAtEveryByte(t *testing.T) {
 		found(t, kindWAL, p.dir, p.when, p.may)
 	}
 	t.Logf("%d crashes", len(c.all)-begun)
+}
+
+// likeFrames returns data that holds, at any place in a segment, what looks like the end
+// of a batch and the beginning of another.
+func likeFrames() (b []byte) {
+	for range frameHeader {
+		b = append(b, frameCommit, 0, 0, 0, 0, 0, 0, 0, frameEntry, 0, 0, 0, 0, 0, 0, 0, 0)
+	}
+	return b
+}
+
+// TestWALFlippedBits: of damage to a batch that others follow nothing is lost without a
+// word. Damage to the last one is taken for a crash within it, which takes that one only.
+func TestWALFlippedBits(t *testing.T) {
+	for _, n := range []int{2, 4} {
+		t.Run(fmt.Sprint(n, " batches"), func(t *testing.T) {
+			t.Parallel()
+			flipBits(t, n)
+		})
+	}
+}
+
+func flipBits(t *testing.T, batches int) {
+	dir := t.TempDir()
+	w := opened(t)(reopen(kindWAL, dir, nil))
+	files, err := filepath.Glob(filepath.Join(dir, walDir, "*.wal"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("the segments are %q (%v)", files, err)
+	}
+	var sound []byte
+	var after []contents // each batch
+	var ends []int
+	for i := range batches {
+		ls := entries(uint64(1+2*i), 2, 1, 10)
+		if i > 1 {
+			ls[0].Extensions = likeFrames()
+		}
+		must(t, w.StoreLogs(ls))
+		sound = read(t, files[0])
+		after, ends = append(after, contentsOf(t, w)), append(ends, findEnd(sound).offset)
+	}
+	must(t, w.close())
+	whole, before := after[batches-1], after[batches-2]
+	last, end := ends[batches-2], ends[batches-1]
+	refused, taken := 0, 0
+	for at := range end {
+		for bit := range 8 {
+			if last <= at && at < end-frameHeader && bit != at%8 {
+				continue // these take their time, as they are opened
+			}
+			b := slices.Clone(sound)
+			b[at] ^= 1 << bit
+			must(t, os.WriteFile(files[0], b, 0o600))
+			s, err := reopen(kindWAL, dir, nil)
+			if err != nil {
+				if !strings.Contains(err.Error(), Advice) {
+					t.Fatalf("bit %d of byte %d: %v", bit, at, err)
+				}
+				if at >= last {
+					refused++
+				}
+				continue
+			}
+			w := opened(t)(s, nil)
+			got := contentsOf(t, w)
+			must(t, w.close())
+			switch {
+			case at >= last && reflect.DeepEqual(got, before):
+				taken++
+			case !reflect.DeepEqual(got, whole):
+				t.Errorf("bit %d of byte %d, with batches up to %v: there is %d to %d", bit, at, ends, got.First, got.Last)
+			}
+		}
+	}
+	t.Logf("damage to the last batch: %d refused, %d taken for a crash", refused, taken)
 }
 
 // TestWALCrashAfterACrash: of the batch that the first crash tore nothing may be

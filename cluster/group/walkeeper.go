@@ -174,7 +174,7 @@ func (k *walKeeper) mend(dir string, s types.SegmentInfo) (end segmentEnd, err e
 	switch {
 	case len(rest) == 0:
 		return end, nil
-	case hasBatch(b[end.offset:min(end.offset+padded(uint32(len(rest))), len(b))]):
+	case hasBatch(b, end.offset):
 		return end, fmt.Errorf("%w: behind byte %d are entries, but it is damaged there", wal.ErrCorrupt, end.offset)
 	}
 	if _, err := f.WriteAt(make([]byte, len(rest)), int64(end.offset)); err != nil {
@@ -194,15 +194,12 @@ type segmentEnd struct {
 func findEnd(b []byte) (end segmentEnd) {
 	now := segmentEnd{offset: segmentHead}
 	for now.offset+frameHeader <= len(b) {
-		kind, n := binary.LittleEndian.Uint32(b[now.offset:]), binary.LittleEndian.Uint32(b[now.offset+4:])
-		next := now.offset + frameHeader
+		kind, n, next := frameAt(b, now.offset)
 		switch kind {
 		case frameEntry:
 			now.entries++
-			next += padded(n)
 		case frameIndex:
-			now.index = next
-			next += padded(n)
+			now.index = now.offset + frameHeader
 		case frameCommit:
 			if crc32.Checksum(b[end.offset:now.offset], castagnoli) != n {
 				return end
@@ -217,20 +214,48 @@ func findEnd(b []byte) (end segmentEnd) {
 	return end
 }
 
-func padded(n uint32) int { return (int(n) + frameHeader - 1) &^ (frameHeader - 1) }
+// frameAt reads the header of a frame: its kind, its length or sum, and where the next
+// frame is.
+func frameAt(b []byte, at int) (kind, n uint32, next int) {
+	kind, n = binary.LittleEndian.Uint32(b[at:]), binary.LittleEndian.Uint32(b[at+4:])
+	next = at + frameHeader
+	if kind == frameEntry || kind == frameIndex {
+		next += (int(n) + frameHeader - 1) &^ (frameHeader - 1)
+	}
+	return kind, n, next
+}
 
-// hasBatch reports whether a whole batch is in b, which begins with something that
-// is none: of a write that was interrupted there is nothing behind.
-func hasBatch(b []byte) bool {
-	from := 0
-	for at := 0; at+frameHeader <= len(b); at += frameHeader {
-		if binary.LittleEndian.Uint32(b[at:]) != frameCommit {
-			continue
-		}
-		if from > 0 && at > from && crc32.Checksum(b[from:at], castagnoli) == binary.LittleEndian.Uint32(b[at+4:]) {
+// hasBatch reports whether a whole batch is behind end, up to which a segment is sound.
+// An interrupted write leaves none: it is not whole, and nothing is behind it. The batch
+// that begins at end may be whole but for the kind of its last frame. If the damage is
+// elsewhere in it, the next begins behind its last frame; any frame of that kind is tried,
+// since a length may be what is damaged, and entries may hold what looks like a frame.
+func hasBatch(b []byte, end int) bool {
+	if isBatch(b, end, max(end, segmentHead)) {
+		return true
+	}
+	for at := end; at+frameHeader <= len(b); at += frameHeader {
+		if kind, _, next := frameAt(b, at); kind == frameCommit && isBatch(b, next, next) {
 			return true
 		}
-		from = at + frameHeader
+	}
+	return false
+}
+
+// isBatch reports whether the frames from at on lead to one with the sum of what is
+// there since from. It goes by the sum alone, as the kind may be what is damaged.
+func isBatch(b []byte, from, at int) bool {
+	sum, summed := uint32(0), from
+	for at+frameHeader <= len(b) {
+		kind, n, next := frameAt(b, at)
+		sum, summed = crc32.Update(sum, castagnoli, b[summed:at]), at
+		switch {
+		case at > from && sum == n:
+			return true
+		case kind != frameEntry && kind != frameIndex:
+			return false
+		}
+		at = next
 	}
 	return false
 }
