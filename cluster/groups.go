@@ -47,6 +47,7 @@ func (n *Node) openGroup(g *genesis, spec system.Group) error {
 	limits.SnapshotInterval = conf.Snapshot.Interval
 	limits.SnapshotEntries = int64(conf.Snapshot.Entries)
 	limits.SnapshotBytes = int64(conf.Snapshot.Bytes)
+	n.disk.fit(&limits, len(g.State.Groups))
 	if n.cfg.Limits != nil {
 		n.cfg.Limits(&limits)
 	}

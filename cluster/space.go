@@ -75,6 +75,25 @@ func (d *disk) marks(total uint64) marks {
 	return marks{full: low / fullPart, low: low, well: low + low/wellPart, reserve: min(d.reserve, low/2)}
 }
 
+// logPart bounds how much of a disk the logs take: each of so many parts is shared by
+// all groups. One part is what a group keeps behind a snapshot, another what it may
+// write until the next.
+const logPart = 16
+
+// fit lowers the limits of one of so many groups to what a small disk can hold. Logs
+// that fill it would leave it low for good: the files do not get shorter again.
+func (d *disk) fit(l *group.Limits, groups int) {
+	if !d.watched() {
+		return
+	}
+	_, total, err := d.stat()
+	if err != nil || total == 0 {
+		return
+	}
+	share := int64(total / logPart / uint64(groups))
+	l.TrailingBytes, l.SnapshotBytes = min(l.TrailingBytes, share), min(l.SnapshotBytes, share)
+}
+
 // level returns the level for a given amount of free space, after the one before.
 func (m marks) level(free uint64, was group.Level) group.Level {
 	switch {

@@ -145,6 +145,26 @@ func TestFullDiskIsSeenAtOnce(t *testing.T) {
 	})
 }
 
+// TestLogsFitOnSmallDisks: a log that is as long as it is on a large disk would leave a
+// small one low for good, as its file does not get shorter.
+func TestLogsFitOnSmallDisks(t *testing.T) {
+	for _, c := range []struct {
+		total uint64
+		share int64 // 0 for the defaults
+	}{{128 * mib, 2 * mib}, {1024 * mib, 16 * mib}, {1 << 40, 0}} {
+		f := &fakeDisk{dir: t.TempDir(), total: c.total, left: c.total}
+		d := newDisk(f.dir, 256*mib, 0, f.stat, slog.New(slog.DiscardHandler))
+		got, want := group.DefaultLimits(), group.DefaultLimits()
+		d.fit(&got, 4)
+		if c.share > 0 {
+			want.TrailingBytes, want.SnapshotBytes = c.share, c.share
+		}
+		if got != want {
+			t.Errorf("of %d MiB: %+v", c.total/mib, got)
+		}
+	}
+}
+
 // TestUnwatchedDisks have always room.
 func TestUnwatchedDisks(t *testing.T) {
 	for name, d := range map[string]*disk{

@@ -81,7 +81,6 @@ func crashAtWrite(r *run, rng *rand.Rand) bool {
 	n := r.nodes[r.target(rng)]
 	crashed := make(chan struct{})
 	tear := []simdisk.Tear{simdisk.Lost, simdisk.Torn, simdisk.Torn, simdisk.Done}[rng.IntN(4)]
-	n.trouble(powerless, 1)
 	n.disk.Arm(1+rng.IntN(30), tear, func() { close(crashed) })
 	found, down := true, between(rng, 0, 5*time.Second)
 	select {
@@ -99,7 +98,6 @@ func crashAtWrite(r *run, rng *rand.Rand) bool {
 		default:
 		}
 	}
-	n.trouble(powerless, -1) // the process that is started now has a sound disk
 	if found {
 		r.keepDown([]string{n.name}, r.crash, down)
 	}

@@ -117,9 +117,6 @@ const (
 	diskFull  excuse = "no space left" // for the little without which no group has a leader
 )
 
-// powerless is said in the moment before it is gone.
-var powerless = excuse(simdisk.ErrGone.Error())
-
 // trouble begins (1) or ends (-1) a fault of the disk that is an excuse.
 func (n *node) trouble(why excuse, by int) {
 	n.life.Lock()
@@ -377,8 +374,8 @@ func (r *run) keepDown(names []string, end func(name string) bool, d time.Durati
 // here for a while longer reaches neither disk nor network.
 func (r *run) onFatal(name string, err error) {
 	n := r.nodes[name]
-	if n.dying.Swap(true) {
-		return // what comes after the first reason is due to it
+	if strings.Contains(err.Error(), simdisk.ErrGone.Error()) || n.dying.Swap(true) {
+		return // the power has failed, maybe of a process that another has followed; or a reason was given before
 	}
 	n.disk.Crash()
 	r.cluster.Net.Crash(name)

@@ -183,7 +183,7 @@ func (r *rig) host(node, region string, s *secrets) (h proctest.Host, err error)
 func (r *rig) wallFile(node string) string { return filepath.Join(r.dir, node+".wall") }
 
 // diskSize is the size of the file system of each node, in bytes.
-const diskSize = 128 << 20
+const diskSize = 512 << 20
 
 // awaitReady waits until every node is, and nothing is wrong with it.
 func (r *rig) awaitReady(ctx context.Context) error {
