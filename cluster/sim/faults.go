@@ -82,26 +82,19 @@ func crashAtWrite(r *run, rng *rand.Rand) bool {
 	crashed := make(chan struct{})
 	tear := []simdisk.Tear{simdisk.Lost, simdisk.Torn, simdisk.Torn, simdisk.Done}[rng.IntN(4)]
 	n.disk.Arm(1+rng.IntN(30), tear, func() { close(crashed) })
-	found, down := true, between(rng, 0, 5*time.Second)
 	select {
 	case <-crashed:
 	case <-time.After(10 * time.Second):
-		found = false
 	case <-r.faults.over:
-		found = false
 	}
-	if !found {
-		n.disk.Disarm()
-		select {
-		case <-crashed: // at the last moment
-			found, down = true, 0
-		default:
-		}
+	n.disk.Disarm()
+	select {
+	case <-crashed:
+		r.keepDown([]string{n.name}, r.crash, between(rng, 0, 5*time.Second))
+		return true
+	default:
+		return false
 	}
-	if found {
-		r.keepDown([]string{n.name}, r.crash, down)
-	}
-	return found
 }
 
 // moveAll lets all nodes come back at once, and none at its old address.

@@ -122,11 +122,17 @@ func (n *node) trouble(why excuse, by int) {
 	n.life.Lock()
 	defer n.life.Unlock()
 	n.troubles[why] += by
-	n.excuses[why] = n.excuses[why] || n.troubles[why] > 0
+	if n.troubles[why] > 0 {
+		n.excuses[why] = true
+	}
 }
 
-// mayEnd reports whether a process ended itself for what its disk did to it.
+// mayEnd reports whether a process ended itself for what its disk did to it. When the
+// power fails it may say so before it is gone.
 func (n *node) mayEnd(err error) bool {
+	if strings.Contains(err.Error(), simdisk.ErrGone.Error()) {
+		return true
+	}
 	for why := range n.excuses {
 		if strings.Contains(err.Error(), string(why)) {
 			return true
@@ -374,8 +380,8 @@ func (r *run) keepDown(names []string, end func(name string) bool, d time.Durati
 // here for a while longer reaches neither disk nor network.
 func (r *run) onFatal(name string, err error) {
 	n := r.nodes[name]
-	if strings.Contains(err.Error(), simdisk.ErrGone.Error()) || n.dying.Swap(true) {
-		return // the power has failed, maybe of a process that another has followed; or a reason was given before
+	if n.dying.Swap(true) {
+		return // what comes after the first reason is due to it
 	}
 	n.disk.Crash()
 	r.cluster.Net.Crash(name)
