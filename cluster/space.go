@@ -76,9 +76,9 @@ func (d *disk) marks(total uint64) marks {
 }
 
 // logPart bounds how much of a disk the logs take: each of so many parts is shared by
-// all groups. One part is what a group keeps behind a snapshot, another what it may
-// write until the next.
-const logPart = 16
+// all groups. One part is what they keep behind a snapshot, another what they may write
+// until the next; with bbolt's half-filled pages the files are twice as long as that.
+const logPart = 32
 
 // fit lowers the limits of one of so many groups to what a small disk can hold. Logs
 // that fill it would leave it low for good: the files do not get shorter again.

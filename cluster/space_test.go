@@ -151,7 +151,7 @@ func TestLogsFitOnSmallDisks(t *testing.T) {
 	for _, c := range []struct {
 		total uint64
 		share int64 // 0 for the defaults
-	}{{128 * mib, 2 * mib}, {1024 * mib, 16 * mib}, {1 << 40, 0}} {
+	}{{128 * mib, 1 * mib}, {1024 * mib, 8 * mib}, {1 << 40, 0}} {
 		f := &fakeDisk{dir: t.TempDir(), total: c.total, left: c.total}
 		d := newDisk(f.dir, 256*mib, 0, f.stat, slog.New(slog.DiscardHandler))
 		got, want := group.DefaultLimits(), group.DefaultLimits()

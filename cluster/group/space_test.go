@@ -325,6 +325,38 @@ func TestStoreBeginsNoWriteWithoutRoom(t *testing.T) {
 	}
 }
 
+// TestEntriesAreNotTakenBackForNothing: raft removes the end of a log and stores others in
+// its place, and does not notice when only the first of both is done.
+func TestEntriesAreNotTakenBackForNothing(t *testing.T) {
+	now := Space{Room: 1 << 20}
+	d := newDisk()
+	w := watch(d.storage(), time.Minute, func() Space { return now }, func(err error) { t.Errorf("Fatal was told: %v", err) })
+	has := func(want uint64) {
+		t.Helper()
+		if got, err := w.LastIndex(); err != nil || got != want {
+			t.Errorf("the log ends with %d, %v, not %d", got, err, want)
+		}
+	}
+	log := func(index uint64) *raft.Log { return &raft.Log{Index: index, Type: raft.LogCommand, Data: []byte("x")} }
+	must(t, w.StoreLogs([]*raft.Log{log(1), log(2), log(3), log(4)}))
+	now = Space{Level: SpaceFull}
+	if err := w.DeleteRange(3, 4); !errors.Is(err, errNoRoom) {
+		t.Errorf("entries are taken back that nothing can replace: %v", err)
+	}
+	has(4)
+	must(t, w.DeleteRange(1, 1))          // of a snapshot
+	for _, from := range []uint64{3, 2} { // 2 is all that there is
+		now = Space{Room: 1 << 20}
+		must(t, w.DeleteRange(from, 4))
+		now = Space{Level: SpaceFull}
+		must(t, w.StoreLogs([]*raft.Log{log(from)})) // to end the node if there is no room is better
+		if err := w.StoreLog(log(from + 1)); !errors.Is(err, errNoRoom) {
+			t.Errorf("more than in its place: %v", err)
+		}
+		has(from)
+	}
+}
+
 // TestSnapshotWithoutRoomIsGivenUp: nothing of it is left, and the node goes on.
 func TestSnapshotWithoutRoomIsGivenUp(t *testing.T) {
 	dir := t.TempDir()

@@ -44,6 +44,7 @@ type watchedStore struct {
 	unread  error  // about the last snapshot that could not be opened
 	term    uint64 // of a vote whose candidate comes next; raft's goroutine only
 	hasTerm bool
+	cut     bool                  // the end of the log was removed, for entries that come next; raft's goroutine only
 	stored  [storedTimes]storedAt // when entries came, by index
 }
 
@@ -144,9 +145,10 @@ func (w *watchedStore) fillHoles() error {
 func (w *watchedStore) StoreLog(l *raft.Log) error { return w.StoreLogs([]*raft.Log{l}) }
 
 func (w *watchedStore) StoreLogs(ls []*raft.Log) error {
-	if !w.roomFor(ls) {
+	if !w.cut && !w.roomFor(ls) {
 		return errNoRoom
 	}
+	w.cut = false
 	now := time.Now()
 	w.mu.Lock()
 	for _, l := range ls {
@@ -188,7 +190,22 @@ func (w *watchedStore) storedTime(index uint64) time.Time {
 	return time.Now()
 }
 
+// DeleteRange removes the oldest entries, or the newest. When a follower has to take
+// its newest back, raft stores others in the same breath: were those refused, it would
+// go on as if what it took back were still there, vouch for it to the next leader, and
+// panic when that is committed. So it is refused to begin with, or both are done.
 func (w *watchedStore) DeleteRange(from, to uint64) error {
+	first, err1 := w.FirstIndex()
+	last, err2 := w.LastIndex()
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	if to >= last {
+		if from > first && w.space().Level == SpaceFull {
+			return errNoRoom
+		}
+		w.cut = true
+	}
 	return w.write("trimming the log", func() error { return w.LogStore.DeleteRange(from, to) })
 }
 
