@@ -205,12 +205,6 @@ func (w *watchedStore) DeleteRange(from, to uint64) error {
 			return errNoRoom
 		}
 		w.cut = true
-	} else if to--; to < from {
-		// Behind a snapshot one entry more stays than raft asks for: that of the snapshot's
-		// index, by which a follower that has longer log than the snapshot covers knows
-		// that the next entries fit. Without it raft sends it the snapshot again and again
-		// (hashicorp/raft#697).
-		return nil
 	}
 	return w.write("trimming the log", func() error { return w.LogStore.DeleteRange(from, to) })
 }

@@ -328,21 +328,3 @@ func TestWrappersStandBetweenRaftAndTheLibrary(t *testing.T) {
 		}
 	}, "v", "a", "b")
 }
-
-// TestEntryOfTheSnapshotStays: a follower whose log goes on behind a snapshot that it is
-// sent compares the next entries with that of the snapshot's index.
-func TestEntryOfTheSnapshotStays(t *testing.T) {
-	d := newDisk()
-	w := watch(d.storage(), time.Minute, func() Space { return Space{Room: 1 << 20} }, func(err error) { t.Errorf("Fatal was told: %v", err) })
-	for i := range uint64(9) {
-		must(t, w.StoreLog(&raft.Log{Index: i + 1, Term: 1}))
-	}
-	for _, upTo := range []uint64{1, 5, 5, 6} {
-		first, err := w.FirstIndex()
-		must(t, err)
-		must(t, w.DeleteRange(first, upTo))
-		if first, err := w.FirstIndex(); err != nil || first != upTo {
-			t.Errorf("behind a snapshot of %d the log begins with %d, %v", upTo, first, err)
-		}
-	}
-}
