@@ -59,3 +59,20 @@ func TestReplaceThatFailsLeavesNothing(t *testing.T) {
 		t.Errorf("something is left: %v", err)
 	}
 }
+
+// TestReplaceThatFailsKeepsTheOldFile, as where there is no room for the new one.
+func TestReplaceThatFailsKeepsTheOldFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	if err := Replace(path, []byte("old")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(path+unfinished, "in the way"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := Replace(path, []byte("new")); err == nil {
+		t.Error("what could not be written was not reported")
+	}
+	if got, err := os.ReadFile(path); err != nil || string(got) != "old" {
+		t.Errorf("the file has %q, %v", got, err)
+	}
+}

@@ -45,7 +45,7 @@ func TestDamagedFilesStopTheNode(t *testing.T) {
 		{"an identity cut off", "node.json", cut},
 		{"a cluster file that is not JSON", "cluster.json", overwrite(0, 16)},
 		{"a cluster file cut off", "cluster.json", cut},
-		{"an empty cluster file", "cluster.json", func([]byte) []byte { return nil }},
+		{"an empty cluster file", "cluster.json", empty},
 		{"an address book cut off", "nodes.json", cut},
 		{"a log without its head", someGroup + "raft.db", overwrite(0, 8192)},
 		{"a log cut off", someGroup + "raft.db", cut},

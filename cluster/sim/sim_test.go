@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"phonond/cluster/proctest"
 )
 
 var (
@@ -88,7 +90,6 @@ func TestSeeds(t *testing.T) {
 
 // runOne runs the first seed here.
 func runOne(t *testing.T) {
-	endWithParent()
 	var only []string
 	if *kinds != "" {
 		only = strings.Split(*kinds, ",")
@@ -111,12 +112,19 @@ func runSeed(ctx context.Context, seed uint64) (Result, string) {
 		return res, err.Error()
 	}
 	defer os.RemoveAll(disks)
-	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestSeeds$", "-test.timeout=0", "-one", fmt.Sprint("-first=", seed),
+	cmd := exec.Command(os.Args[0], "-test.run=^TestSeeds$", "-test.timeout=0", "-one", fmt.Sprint("-first=", seed),
 		"-faults="+*kinds, "-store="+*store, "-shape="+*shape, "-dir="+disks)
 	cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGQUIT) } // it says where it is
-	cmd.WaitDelay = quitTimeout
-	out, err := cmd.CombinedOutput()
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	p, err := proctest.StartProcess(cmd)
+	if err != nil {
+		return res, err.Error()
+	}
+	if err := await(ctx, cmd, p); err != nil {
+		return res, err.Error()
+	}
+	out := said.Bytes()
 	lines := bufio.NewScanner(bytes.NewReader(out))
 	lines.Buffer(nil, len(out)+1)
 	for lines.Scan() {
@@ -129,17 +137,33 @@ func runSeed(ctx context.Context, seed uint64) (Result, string) {
 	switch {
 	case ctx.Err() != nil:
 		return res, fmt.Sprintf("VIOLATION seed %d does not end in %v: something turns in circles and no time passes; run it again with: %s\n%s", seed, seedTimeout, command(seed), tail(out))
-	case err != nil:
-		return res, fmt.Sprintf("seed %d: %v; run it again with: %s\n%s\n%s", seed, err, command(seed), res.String(), tail(out))
+	case p.Code() != 0:
+		return res, fmt.Sprintf("seed %d: %v; run it again with: %s\n%s\n%s", seed, cmd.ProcessState, command(seed), res.String(), tail(out))
 	case len(res.Violations) > 0:
-		said := filepath.Join(os.TempDir(), fmt.Sprintf("phonond-sim-%d.log", seed))
-		if err := os.WriteFile(said, []byte(res.Log), 0o600); err != nil {
-			said = err.Error()
+		log := filepath.Join(os.TempDir(), fmt.Sprintf("phonond-sim-%d.log", seed))
+		if err := os.WriteFile(log, []byte(res.Log), 0o600); err != nil {
+			log = err.Error()
 		}
 		res.Log = ""
-		return res, fmt.Sprintf("%s\nwhat the nodes said: %s; run it again with: %s", res.String(), said, command(seed))
+		return res, fmt.Sprintf("%s\nwhat the nodes said: %s; run it again with: %s", res.String(), log, command(seed))
 	}
 	return res, ""
+}
+
+// await waits for the end of a process. One that is late has to say where it is.
+func await(ctx context.Context, cmd *exec.Cmd, p *proctest.Process) error {
+	select {
+	case <-p.Done():
+		return nil
+	case <-ctx.Done():
+	}
+	cmd.Process.Signal(syscall.SIGQUIT) // it may be gone
+	select {
+	case <-p.Done():
+		return nil
+	case <-time.After(quitTimeout):
+		return p.Kill()
+	}
 }
 
 // command is what runs a seed again, with all that was decided for it.
@@ -184,17 +208,6 @@ func sweepDisks() {
 			os.RemoveAll(d)
 		}
 	}
-}
-
-// endWithParent ends this process when the one that has started it is gone.
-func endWithParent() {
-	parent := os.Getppid()
-	go func() {
-		for os.Getppid() == parent {
-			time.Sleep(time.Second)
-		}
-		os.Exit(1)
-	}()
 }
 
 // tail is the end of what a process said.
