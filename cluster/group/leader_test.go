@@ -197,6 +197,7 @@ func TestRefusedInATransferOpensTheGroupAgain(t *testing.T) {
 		n := r.leader()
 		heir := r.follower()
 		r.crash(heir.name)
+		n.must("SET", "k", "v") // raft tries for as long as the heir lacks an entry
 		transferred := make(chan error, 1)
 		go func() {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -218,6 +219,7 @@ func TestFailedTransferOpensTheGroupAgain(t *testing.T) {
 		n := r.leader()
 		heir := r.follower()
 		r.crash(heir.name)
+		n.must("SET", "k", "v") // raft tries for as long as the heir lacks an entry
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := n.Transfer(ctx, heir.name); err == nil {
