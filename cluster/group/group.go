@@ -165,6 +165,7 @@ type Group struct {
 	log   *slog.Logger
 	raft  *raft.Raft
 	trans *raft.NetworkTransport
+	inbox *inbox
 	store *watchedStore
 
 	mu      sync.RWMutex // held by readers of machine, exclusively by Apply
@@ -241,8 +242,10 @@ func (g *Group) openRaft() (err error) {
 		MaxRPCsInFlight: 1, Logger: logger, ServerAddressProvider: byID{},
 	})
 	stores := g.store
+	g.inbox = newInbox(g.trans.Consumer())
 	if err = g.bootstrap(conf); err == nil {
-		g.raft, err = raft.NewRaft(conf, (*machine)(g), &tail{LogStore: stores}, stores, stores.snapshots, transport{g.trans, g.voterSpace})
+		trans := transport{NetworkTransport: g.trans, inbox: g.inbox, store: stores, space: g.voterSpace}
+		g.raft, err = raft.NewRaft(conf, (*machine)(g), &tail{LogStore: stores}, stores, stores.snapshots, trans)
 	}
 	if err != nil {
 		if unread := stores.unread; unread != nil {
@@ -250,6 +253,8 @@ func (g *Group) openRaft() (err error) {
 		}
 		return fmt.Errorf("%s: %w", g.cfg.Storage.Path, err)
 	}
+	stores.opened.Store(true)
+	go g.inbox.run(g.raft.AppliedIndex)
 	return nil
 }
 
@@ -344,6 +349,7 @@ func (g *Group) Close() error {
 	g.Drain()
 	err := g.raft.Shutdown().Error()
 	g.progress.end(ErrStopped)
+	g.inbox.close()
 	g.trans.Close()
 	return errors.Join(err, g.store.close())
 }

@@ -423,7 +423,7 @@ func TestSnapshotWithoutRoomIsGivenUp(t *testing.T) {
 
 // TestNoSnapshotIsSentToAFullDisk: not even a byte of it is read.
 func TestNoSnapshotIsSentToAFullDisk(t *testing.T) {
-	trans := transport{nil, func(node string) Space { return Space{Level: map[string]Level{"full": SpaceFull}[node]} }}
+	trans := transport{space: func(node string) Space { return Space{Level: map[string]Level{"full": SpaceFull}[node]} }}
 	if err := trans.InstallSnapshot("full", "full", nil, nil, nil); !errors.Is(err, ErrNoSpace) {
 		t.Errorf("InstallSnapshot says %v", err)
 	}

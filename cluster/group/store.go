@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -35,6 +36,8 @@ type watchedStore struct {
 	limit     time.Duration
 	space     func() Space
 	fatal     func(error)
+
+	opened atomic.Bool // raft runs
 
 	mu      sync.Mutex
 	busy    map[int]*time.Timer // what has begun and not ended
@@ -89,13 +92,17 @@ func (w *watchedStore) write(what string, f func() error) error {
 
 // tryWrite runs one write to the disk, unless one has failed before.
 func (w *watchedStore) tryWrite(what string, f func() error) error {
-	w.mu.Lock()
-	broken := w.broken
-	w.mu.Unlock()
-	if broken != nil {
-		return broken
+	if err := w.ending(); err != nil {
+		return err
 	}
 	return w.timed(what, f)
+}
+
+// ending returns why the node is about to end, nil if it is not.
+func (w *watchedStore) ending() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.broken
 }
 
 func (w *watchedStore) failed(what string, err error) {
@@ -211,16 +218,27 @@ func (w *watchedStore) DeleteRange(from, to uint64) error {
 
 // GetLog reads an entry. That one is damaged is as bad as a write that failed:
 // raft would go on without it.
-func (w *watchedStore) GetLog(index uint64, l *raft.Log) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%v", p)
-		}
-		if err != nil && !errors.Is(err, raft.ErrLogNotFound) {
-			w.fail(fmt.Errorf("reading entry %d in %s failed: %w", index, w.path, err))
-		}
-	}()
-	return w.timed("reading the log", func() error { return w.LogStore.GetLog(index, l) })
+func (w *watchedStore) GetLog(index uint64, l *raft.Log) error {
+	err := w.timed("reading the log", func() (err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				err = fmt.Errorf("%v", p)
+			}
+		}()
+		return w.LogStore.GetLog(index, l)
+	})
+	if err == nil || errors.Is(err, raft.ErrLogNotFound) {
+		return err
+	}
+	w.fail(fmt.Errorf("reading entry %d in %s failed: %w", index, w.path, err))
+	if !w.opened.Load() {
+		return err
+	}
+	// Raft panics when it cannot read what it is about to apply. By then the node is
+	// ending, for a reason that has been given. The entry that raft gets goes nowhere:
+	// nothing is applied, written or sent any more.
+	*l = raft.Log{Index: index, Type: raft.LogNoop}
+	return nil
 }
 
 // The keys under which raft stores a vote, and ours that holds both.

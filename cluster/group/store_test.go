@@ -277,6 +277,15 @@ func TestUnreadableEntryIsFatal(t *testing.T) {
 			if (err == nil) != (tc.read == nil) || fatal != tc.fatal {
 				t.Errorf("GetLog returns %v, Fatal was told %q", err, fatal)
 			}
+			w.opened.Store(true)
+			l := &raft.Log{Data: []byte("left")}
+			err = w.GetLog(7, l)
+			switch {
+			case errors.Is(err, raft.ErrLogNotFound) != (tc.name == "not there"):
+				t.Errorf("GetLog returns %v while raft runs", err)
+			case tc.fatal != "" && (err != nil || l.Index != 7 || l.Type != raft.LogNoop || l.Data != nil):
+				t.Errorf("raft gets %+v, %v", l, err)
+			}
 			if err := w.StoreLog(&raft.Log{Index: 8}); (err != nil) != (fatal != "") {
 				t.Errorf("the next write says %v", err)
 			}
@@ -310,12 +319,12 @@ func TestUnreadableLogAtTheStart(t *testing.T) {
 func TestWrappersStandBetweenRaftAndTheLibrary(t *testing.T) {
 	bubble(t, func(r *rig) {
 		n := r.open("v")
-		var trans any = transport{n.trans, n.voterSpace}
+		var trans any = transport{}
 		if _, ok := trans.(raft.WithPreVote); !ok {
 			t.Error("pre-vote is off")
 		}
 		taken := false
-		transport{n.trans, n.voterSpace}.SetHeartbeatHandler(func(raft.RPC) { taken = true })
+		transport{NetworkTransport: n.trans}.SetHeartbeatHandler(func(raft.RPC) { taken = true })
 		p := r.peer("a")
 		defer p.trans.Close()
 		// An append without entries is what the short cut would have taken.

@@ -7,18 +7,39 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// transport is the library's, but without the short cut for heartbeats: that
-// handles them beside raft's main loop and changes term and state under its
-// feet, after which an old leader may stamp an entry with the new term
-// (hashicorp/raft#695). Heartbeats then take the way of all other messages. The
-// concrete type is embedded because raft finds pre-vote support by a type
-// assertion.
+// transport is the library's, but
+//   - without the short cut for heartbeats: that handles them beside raft's main loop
+//     and changes term and state under its feet, after which an old leader may stamp an
+//     entry with the new term (hashicorp/raft#695). Heartbeats then take the way of all
+//     other messages.
+//   - with an [inbox] before raft.
+//   - keeping snapshots back from a voter whose disk is full: raft would send one
+//     every few seconds, whole, to be thrown away.
+//   - telling a follower that did not store entries from one whose log differs.
 //
-// It also keeps snapshots back from a voter whose disk is full: raft would send one
-// every few seconds, whole, to be thrown away.
+// The concrete type is embedded because raft finds pre-vote support by a type
+// assertion.
 type transport struct {
 	*raft.NetworkTransport
+	inbox *inbox
+	store *watchedStore
 	space func(node string) Space
+}
+
+// AppendEntries sends entries to a follower. One that has no room for them says no
+// more to raft than one whose log differs, and would be sent older entries each time, up
+// to a snapshot that it has had for long.
+func (t transport) AppendEntries(id raft.ServerID, to raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+	if err := t.store.ending(); err != nil {
+		return fmt.Errorf("nothing is sent any more: %w", err) // what was read is not known to be the log
+	}
+	if err := t.NetworkTransport.AppendEntries(id, to, args, resp); err != nil {
+		return err
+	}
+	if differs, newer := resp.NoRetryBackoff, resp.Term > args.Term; !resp.Success && !differs && !newer {
+		return fmt.Errorf("node %s has not stored %d entries after %d", id, len(args.Entries), args.PrevLogEntry)
+	}
+	return nil
 }
 
 // InstallSnapshot sends a snapshot to a follower that needs one.
@@ -28,6 +49,9 @@ func (t transport) InstallSnapshot(id raft.ServerID, to raft.ServerAddress, args
 	}
 	return t.NetworkTransport.InstallSnapshot(id, to, args, resp, data)
 }
+
+// Consumer returns the messages for raft.
+func (t transport) Consumer() <-chan raft.RPC { return t.inbox.out }
 
 func (transport) SetHeartbeatHandler(func(raft.RPC)) {}
 

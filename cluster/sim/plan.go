@@ -72,13 +72,6 @@ func makePlan(o Options) (plan, error) {
 	}
 	var err error
 	p.faults, err = pickFaults(rng, o.Faults)
-	if slices.ContainsFunc(p.faults, func(f fault) bool { return f.name == "disk-low" || f.name == "disk-full" }) {
-		// Not mended yet: a follower that refuses entries is sent older and older ones. Once
-		// the leader has none as old it sends a snapshot, which the follower may have had for
-		// long, over and over until it takes its next one. Logs of the usual length reach
-		// further back.
-		p.limits.TrailingEntries = max(p.limits.TrailingEntries, group.DefaultLimits().TrailingEntries)
-	}
 	return p, err
 }
 
