@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"go.etcd.io/bbolt"
 )
@@ -20,7 +19,7 @@ const fileLock = time.Second
 // and a directory of snapshots. An error names the file and what to do; it is
 // [ErrOtherStore] for a directory of [OpenWAL].
 func OpenBolt(dir string, log *slog.Logger) (*Storage, error) {
-	return openStorage(kindBolt, dir, log, func(raft.SnapshotStore) (logStore, error) {
+	return openStorage(kindBolt, dir, log, func() (logStore, error) {
 		file := filepath.Join(dir, boltFile)
 		if err := checkLength(file); err != nil {
 			return nil, damaged(file, err)

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/hashicorp/raft"
 	walfs "github.com/hashicorp/raft-wal/fs"
 	"github.com/hashicorp/raft-wal/metadb"
 	"github.com/hashicorp/raft-wal/types"
@@ -28,8 +27,8 @@ func reopen(kind, dir string, c *camera) (*Storage, error) {
 	if kind == kindBolt {
 		return OpenBolt(dir, log)
 	}
-	return openStorage(kindWAL, dir, log, func(snapshots raft.SnapshotStore) (logStore, error) {
-		conf := WALConfig{Dir: filepath.Join(dir, walDir), Snapshots: snapshots, Log: log, SegmentBytes: testSegment}
+	return openStorage(kindWAL, dir, log, func() (logStore, error) {
+		conf := WALConfig{Dir: filepath.Join(dir, walDir), Log: log, SegmentBytes: testSegment}
 		if c != nil {
 			conf.Files, conf.Meta = cameraFiles{walfs.New(), c}, cameraMeta{&metadb.BoltMetaDB{}, c}
 		}

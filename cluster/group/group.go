@@ -201,6 +201,7 @@ func Open(cfg Config) (*Group, error) {
 	g := &Group{
 		cfg: cfg, log: cfg.Log.With("group", cfg.Name), machine: fsm.New(cfg.Machine),
 		stamp: stamp{came: time.Now()}, queue: newQueue(cfg.Limits.QueueBytes), leader: newLeaderWatch(),
+		spaces: spaces{ask: make(chan struct{}, 1)},
 	}
 	if g.cfg.Space == nil {
 		g.cfg.Space = plenty
@@ -242,10 +243,11 @@ func (g *Group) openRaft() (err error) {
 		MaxRPCsInFlight: 1, Logger: logger, ServerAddressProvider: byID{},
 	})
 	stores := g.store
-	g.inbox = newInbox(g.trans.Consumer())
-	if err = g.bootstrap(conf); err == nil {
+	logs := &tail{LogStore: stores}
+	g.inbox = newInbox(g.trans.Consumer(), logs)
+	if err = errors.Join(g.bootstrap(conf), settle(stores.snapshots, logs)); err == nil {
 		trans := transport{NetworkTransport: g.trans, inbox: g.inbox, store: stores, space: g.voterSpace}
-		g.raft, err = raft.NewRaft(conf, (*machine)(g), &tail{LogStore: stores}, stores, stores.snapshots, trans)
+		g.raft, err = raft.NewRaft(conf, (*machine)(g), logs, stores, stores.snapshots, trans)
 	}
 	if err != nil {
 		if unread := stores.unread; unread != nil {

@@ -17,7 +17,7 @@ func TestSkipApplied(t *testing.T) {
 		wantCommit                   uint64
 	}{
 		{prev: 10, last: 12, commit: 11, applied: 9, wantPrev: 10, wantFirst: 11, wantTop: 12, wantCommit: 11},
-		{prev: 10, last: 12, commit: 11, applied: 10, wantPrev: 10, wantFirst: 11, wantTop: 12, wantCommit: 11},
+		{prev: 10, last: 12, commit: 11, applied: 10, wantFirst: 11, wantTop: 12, wantCommit: 11},
 		{prev: 10, last: 12, commit: 11, applied: 11, wantFirst: 12, wantTop: 12, wantCommit: 11},
 		{prev: 10, last: 12, commit: 11, applied: 12, wantCommit: 11},
 		{prev: 10, last: 12, commit: 20, applied: 30, wantCommit: 12},
@@ -42,6 +42,38 @@ func TestSkipApplied(t *testing.T) {
 	}
 }
 
+// send sends v entries of a term as its leader, behind some of the same term.
+func (p *peer) send(t *testing.T, v *replica, term, prev, last, commit uint64) raft.AppendEntriesResponse {
+	t.Helper()
+	req := &raft.AppendEntriesRequest{RPCHeader: p.header(), Term: term, PrevLogEntry: prev, PrevLogTerm: term, LeaderCommitIndex: commit}
+	if prev == 1 {
+		req.PrevLogTerm = 1 // of the first configuration
+	}
+	for i := prev + 1; i <= last; i++ {
+		req.Entries = append(req.Entries, &raft.Log{Index: i, Term: term, Type: raft.LogCommand, Data: v.firstEntry(term)})
+	}
+	var out raft.AppendEntriesResponse
+	if err := p.trans.AppendEntries("v", "v", req, &out); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// install sends v a snapshot as its leader.
+func (p *peer) install(t *testing.T, term, index uint64, state *bytes.Buffer) raft.InstallSnapshotResponse {
+	t.Helper()
+	first := raft.Configuration{Servers: []raft.Server{{ID: "v", Address: "v"}, {ID: "a", Address: "a"}, {ID: "b", Address: "b"}}}
+	req := &raft.InstallSnapshotRequest{
+		RPCHeader: p.header(), SnapshotVersion: raft.SnapshotVersionMax, Term: term, LastLogIndex: index, LastLogTerm: term,
+		Configuration: raft.EncodeConfiguration(first), ConfigurationIndex: 1, Size: int64(state.Len()),
+	}
+	var out raft.InstallSnapshotResponse
+	if err := p.trans.InstallSnapshot("v", "v", req, &out, state); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
 // TestAppliedEntriesAreNotLookedUp: a message that is older than the log, as after a
 // lost answer, says nothing new; nor does a snapshot that is older than the state.
 func TestAppliedEntriesAreNotLookedUp(t *testing.T) {
@@ -51,35 +83,7 @@ func TestAppliedEntriesAreNotLookedUp(t *testing.T) {
 		p := r.peer("a")
 		defer p.trans.Close()
 		const term = 1 << 20 // more than v comes to by itself
-		send := func(term, prev, last, commit uint64) raft.AppendEntriesResponse {
-			t.Helper()
-			req := &raft.AppendEntriesRequest{RPCHeader: p.header(), Term: term, PrevLogEntry: prev, PrevLogTerm: term, LeaderCommitIndex: commit}
-			if prev == 1 {
-				req.PrevLogTerm = 1 // of the first configuration
-			}
-			for i := prev + 1; i <= last; i++ {
-				req.Entries = append(req.Entries, &raft.Log{Index: i, Term: term, Type: raft.LogCommand, Data: n.firstEntry(term)})
-			}
-			var out raft.AppendEntriesResponse
-			if err := p.trans.AppendEntries("v", "v", req, &out); err != nil {
-				t.Fatal(err)
-			}
-			return out
-		}
-		install := func(term, index uint64) raft.InstallSnapshotResponse {
-			t.Helper()
-			state := []byte("not looked at")
-			req := &raft.InstallSnapshotRequest{
-				RPCHeader: p.header(), SnapshotVersion: raft.SnapshotVersionMax, Term: term, LastLogIndex: index, LastLogTerm: term, Size: int64(len(state)),
-			}
-			var out raft.InstallSnapshotResponse
-			if err := p.trans.InstallSnapshot("v", "v", req, &out, bytes.NewReader(state)); err != nil {
-				t.Fatal(err)
-			}
-			return out
-		}
-
-		if out := send(term, 1, 40, 30); !out.Success {
+		if out := p.send(t, n, term, 1, 40, 30); !out.Success {
 			t.Fatalf("the first entries: %+v", out)
 		}
 		r.wait("applied", func() bool { index, _ := n.Digest(); return index == 30 })
@@ -91,23 +95,23 @@ func TestAppliedEntriesAreNotLookedUp(t *testing.T) {
 			t.Fatalf("the log begins with entry %d", first)
 		}
 		for _, again := range [][2]uint64{{1, 40}, {5, 7}, {20, 35}, {29, 30}, {1, 50}} {
-			if out := send(term, again[0], again[1], 30); !out.Success {
+			if out := p.send(t, n, term, again[0], again[1], 30); !out.Success {
 				t.Errorf("entries after %d to %d: %+v", again[0], again[1], out)
 			}
 		}
 		if last, _ := r.disks["v"].LastIndex(); last != 50 {
 			t.Errorf("the last entry is %d", last)
 		}
-		if out := install(term, 20); !out.Success || out.Term != term {
+		if out := p.install(t, term, 20, bytes.NewBufferString("not looked at")); !out.Success || out.Term != term {
 			t.Errorf("an old snapshot: %+v", out)
 		}
-		if out := install(term-1, 20); out.Success || out.Term != term {
+		if out := p.install(t, term-1, 20, bytes.NewBufferString("not looked at")); out.Success || out.Term != term {
 			t.Errorf("an old snapshot of an old leader: %+v", out)
 		}
-		if out := install(term+1, 20); !out.Success || out.Term != term+1 {
+		if out := p.install(t, term+1, 20, bytes.NewBufferString("not looked at")); !out.Success || out.Term != term+1 {
 			t.Errorf("an old snapshot of a new leader: %+v", out)
 		}
-		if out := send(term+1, 0, 0, 0); !out.Success {
+		if out := p.send(t, n, term+1, 0, 0, 0); !out.Success {
 			t.Errorf("a heartbeat: %+v", out)
 		}
 		if index, _ := n.Digest(); index != 30 {
@@ -205,4 +209,64 @@ func TestRefusedEntriesAreTakenWhenThereIsRoom(t *testing.T) {
 		}
 		r.level()
 	}, "n1", "n2", "n3")
+}
+
+// TestSnapshotReplacesALogThatDiffers: entries that another leader never had are gone
+// up to the snapshot, and are taken back behind it; entries that led to it stay.
+func TestSnapshotReplacesALogThatDiffers(t *testing.T) {
+	onStores(t, func(t *testing.T, kind string, _ func(string) (*Storage, error)) {
+		const term, committed, last = 1 << 20, 20, 30
+		for _, tc := range []struct {
+			at    uint64 // the snapshot's entry
+			same  bool   // as the log has it
+			first uint64 // what is left of the log, if any is
+		}{{25, false, 26}, {25, true, 1}, {last, false, 0}, {last, true, 1}, {40, false, 0}} {
+			for _, restart := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%d %v %v", tc.at, tc.same, restart), func(t *testing.T) {
+					dir := t.TempDir()
+					bubble(t, func(r *rig) {
+						r.config = func(c *Config) {
+							s, err := reopen(kind, dir, nil)
+							must(t, err)
+							c.Storage = s
+						}
+						n := r.open("v")
+						p := r.peer("a")
+						defer p.trans.Close()
+						if out := p.send(t, n, term, 1, last, committed); !out.Success {
+							t.Fatalf("the first entries: %+v", out)
+						}
+						r.wait("applied", func() bool { index, _ := n.Digest(); return index == committed })
+						now := uint64(term)
+						if !tc.same {
+							now++
+						}
+						var state bytes.Buffer
+						if _, err := n.machine.Snapshot().WriteTo(&state); err != nil {
+							t.Fatal(err)
+						}
+						if out := p.install(t, now, tc.at, &state); !out.Success {
+							t.Fatalf("the snapshot: %+v", out)
+						}
+						if first, _ := n.store.FirstIndex(); first != tc.first {
+							t.Errorf("the log begins with entry %d", first)
+						}
+						if restart {
+							r.crash("v")
+							n = r.open("v")
+						}
+						for next := tc.at; next < last+20; next++ {
+							if out := p.send(t, n, now, next, next+1, next+1); !out.Success {
+								t.Fatalf("entry %d: %+v", next+1, out)
+							}
+						}
+						r.wait("applied", func() bool { index, _ := n.Digest(); return index == last+20 })
+						if bad := n.failures(); len(bad) > 0 {
+							t.Errorf("Fatal was told: %v", bad)
+						}
+					}, "v", "a", "b")
+				})
+			}
+		}
+	})
 }

@@ -48,6 +48,7 @@ func (g *Group) beginTerm() {
 			return
 		}
 		clock, start := g.agreeClock()
+		g.askSpace()
 		g.lead.Store(&leadership{term: term, clock: clock, start: start})
 		if g.failed.Load() || g.raft.State() != raft.Leader || g.raft.CurrentTerm() != term {
 			g.lead.Store(nil)

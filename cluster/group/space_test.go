@@ -1,6 +1,7 @@
 package group
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -208,6 +209,33 @@ func TestFullFollowerCatchesUp(t *testing.T) {
 		if bad := full.failures(); len(bad) > 0 {
 			t.Errorf("Fatal was told: %v", bad)
 		}
+	}, "n1", "n2", "n3")
+}
+
+// TestNewLeaderDoesNotGoByWhatItHeardBefore: it led when disks were low, and leads again
+// when they are well.
+func TestNewLeaderDoesNotGoByWhatItHeardBefore(t *testing.T) {
+	bubble(t, func(r *rig) {
+		s := withSpace(r)
+		r.openAll()
+		n, other := r.leader(), r.follower()
+		n.must("SET", "k", "1")
+		s.all(SpaceLow)
+		_, err := n.do("SET", "k", "2")
+		wantNoSpace(t, err, SpaceLow)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		must(t, n.Transfer(ctx, other.name))
+		r.wait("the other to lead", other.Leads)
+		for _, server := range r.servers {
+			s.set(SpaceOK, string(server.ID))
+			r.net.Latency(n.name, string(server.ID), 20*time.Millisecond)
+		}
+		must(t, other.Transfer(ctx, n.name))
+		for !n.Leads() {
+			time.Sleep(time.Millisecond)
+		}
+		n.must("SET", "k", "3")
 	}, "n1", "n2", "n3")
 }
 

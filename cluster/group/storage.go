@@ -66,7 +66,7 @@ type logStore interface {
 }
 
 // openStorage opens what both kinds have in common around a log store of one.
-func openStorage(kind, dir string, log *slog.Logger, open func(raft.SnapshotStore) (logStore, error)) (_ *Storage, err error) {
+func openStorage(kind, dir string, log *slog.Logger, open func() (logStore, error)) (_ *Storage, err error) {
 	for _, other := range []string{kindBolt, kindWAL} {
 		if other != kind && made(other, dir) {
 			return nil, fmt.Errorf("%s holds %w: log_store is %s, and this one was made with %s. A node keeps the kind it was made with; set log_store: %s",
@@ -85,7 +85,7 @@ func openStorage(kind, dir string, log *slog.Logger, open func(raft.SnapshotStor
 			err = damaged(votesOf(kind, dir), fmt.Errorf("%v", p))
 		}
 	}()
-	store, err := open(snapshots)
+	store, err := open()
 	if err != nil {
 		return nil, err
 	}
@@ -154,12 +154,4 @@ func sweep(dir string) error {
 func Memory() *Storage {
 	store := raft.NewInmemStore()
 	return &Storage{Path: "memory", Logs: store, Stable: store, Snapshots: raft.NewInmemSnapshotStore()}
-}
-
-// monotonic reports whether a log takes no gap: raft then empties it before it
-// goes on behind a snapshot. Whoever wraps a log has to pass it on, since raft
-// finds out by a type assertion.
-func monotonic(s raft.LogStore) bool {
-	m, ok := s.(raft.MonotonicLogStore)
-	return ok && m.IsMonotonic()
 }

@@ -236,7 +236,7 @@ func TestLogThroughManyStarts(t *testing.T) {
 }
 
 // TestSnapshotAheadOfTheLog plays the crash after a snapshot from the leader is
-// on the disk, and before raft has emptied the log behind which it leaves a gap.
+// on the disk, and before the log is emptied behind which it leaves a gap.
 func TestSnapshotAheadOfTheLog(t *testing.T) {
 	onStores(t, func(t *testing.T, kind string, open func(string) (*Storage, error)) {
 		dir := t.TempDir()
@@ -251,7 +251,12 @@ func TestSnapshotAheadOfTheLog(t *testing.T) {
 
 		w = opened(t)(open(dir))
 		defer w.close()
+		must(t, settle(w.snapshots, w))
+		if first, _ := w.FirstIndex(); first != 0 {
+			t.Errorf("the log begins with entry %d", first)
+		}
 		must(t, w.StoreLogs(entries(10, 2, 2, 50)))
+		must(t, settle(w.snapshots, w)) // which has nothing to do
 		for i := uint64(10); i < 12; i++ {
 			var l raft.Log
 			must(t, w.GetLog(i, &l))

@@ -38,6 +38,7 @@ type watchedStore struct {
 	fatal     func(error)
 
 	opened atomic.Bool // raft runs
+	cut    atomic.Bool // the end of the log was removed, for entries that come next
 
 	mu      sync.Mutex
 	busy    map[int]*time.Timer // what has begun and not ended
@@ -47,7 +48,6 @@ type watchedStore struct {
 	unread  error  // about the last snapshot that could not be opened
 	term    uint64 // of a vote whose candidate comes next; raft's goroutine only
 	hasTerm bool
-	cut     bool                  // the end of the log was removed, for entries that come next; raft's goroutine only
 	stored  [storedTimes]storedAt // when entries came, by index
 }
 
@@ -139,9 +139,6 @@ func (w *watchedStore) fail(err error) {
 	}
 }
 
-// IsMonotonic passes on what raft asks the log: see [monotonic].
-func (w *watchedStore) IsMonotonic() bool { return monotonic(w.LogStore) }
-
 // fillHoles takes the space that the files of log and votes count as theirs.
 func (w *watchedStore) fillHoles() error {
 	return w.timed("setting space aside", func() error {
@@ -152,10 +149,9 @@ func (w *watchedStore) fillHoles() error {
 func (w *watchedStore) StoreLog(l *raft.Log) error { return w.StoreLogs([]*raft.Log{l}) }
 
 func (w *watchedStore) StoreLogs(ls []*raft.Log) error {
-	if !w.cut && !w.roomFor(ls) {
+	if !w.cut.Swap(false) && !w.roomFor(ls) {
 		return errNoRoom
 	}
-	w.cut = false
 	now := time.Now()
 	w.mu.Lock()
 	for _, l := range ls {
@@ -211,7 +207,7 @@ func (w *watchedStore) DeleteRange(from, to uint64) error {
 		if from > first && w.space().Level == SpaceFull {
 			return errNoRoom
 		}
-		w.cut = true
+		w.cut.Store(true)
 	}
 	return w.write("trimming the log", func() error { return w.LogStore.DeleteRange(from, to) })
 }

@@ -8,13 +8,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashicorp/raft"
 	"phonond/redisproto/command"
 )
 
 // TestGroupOnFiles has a group live on each kind of store: a replica that was away
-// is sent a snapshot, which leaves a gap in its log. A log that takes no gaps has to
-// be emptied by raft, which it does only where the wrappers around it say so.
+// is sent a snapshot, which would leave a gap in its log. Not every log takes that.
 func TestGroupOnFiles(t *testing.T) {
 	onStores(t, func(t *testing.T, kind string, _ func(string) (*Storage, error)) {
 		dir := t.TempDir()
@@ -67,18 +65,6 @@ func TestGroupOnFiles(t *testing.T) {
 				t.Errorf("the count is %s", v.Str)
 			}
 		}, "n1", "n2", "n3")
-	})
-}
-
-func TestWrappersSayWhetherALogTakesGaps(t *testing.T) {
-	onStores(t, func(t *testing.T, kind string, open func(string) (*Storage, error)) {
-		w := opened(t)(open(t.TempDir()))
-		defer w.close()
-		for name, s := range map[string]raft.LogStore{"watchedStore": w, "tail": &tail{LogStore: w}} {
-			if m, ok := s.(raft.MonotonicLogStore); !ok || m.IsMonotonic() != (kind == kindWAL) {
-				t.Errorf("%s of %s says otherwise", name, kind)
-			}
-		}
 	})
 }
 

@@ -24,9 +24,6 @@ type tail struct {
 	bytes      int
 }
 
-// IsMonotonic passes on what raft asks the log: see [monotonic].
-func (t *tail) IsMonotonic() bool { return monotonic(t.LogStore) }
-
 func (t *tail) GetLog(index uint64, l *raft.Log) error {
 	t.mu.RLock()
 	if t.first <= index && index < t.end {

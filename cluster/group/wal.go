@@ -36,14 +36,14 @@ const segmentBytes = 8 << 20
 // error names the file and what to do; it is [ErrOtherStore] for a directory of
 // [OpenBolt].
 func OpenWAL(dir string, log *slog.Logger) (*Storage, error) {
-	return openStorage(kindWAL, dir, log, func(snapshots raft.SnapshotStore) (logStore, error) {
+	return openStorage(kindWAL, dir, log, func() (logStore, error) {
 		if err := os.MkdirAll(filepath.Join(dir, walDir), 0o700); err != nil {
 			return nil, err
 		}
 		if err := checkMeta(votesOf(kindWAL, dir)); err != nil {
 			return nil, err
 		}
-		return NewWAL(WALConfig{Dir: filepath.Join(dir, walDir), Snapshots: snapshots, Log: log})
+		return NewWAL(WALConfig{Dir: filepath.Join(dir, walDir), Log: log})
 	})
 }
 
@@ -73,9 +73,7 @@ func checkMeta(file string) error {
 // WALConfig is what a [WAL] is opened from.
 type WALConfig struct {
 	Dir string // it exists
-	// Snapshots are those of the same replica.
-	Snapshots raft.SnapshotStore
-	Log       *slog.Logger
+	Log *slog.Logger
 
 	// Files and Meta are where segments and the list of them are kept. Default: the
 	// file system, and a bbolt file in Dir. Files are to be made as long as is asked.
@@ -91,8 +89,6 @@ type WAL struct {
 	*wal.WAL
 	keeper *walKeeper
 }
-
-var _ raft.MonotonicLogStore = (*WAL)(nil)
 
 // NewWAL opens or creates a log and votes.
 func NewWAL(c WALConfig) (_ *WAL, err error) {
@@ -117,34 +113,7 @@ func NewWAL(c WALConfig) (_ *WAL, err error) {
 		}
 		return nil, fmt.Errorf("%s: %w", c.Dir, err)
 	}
-	s := &WAL{w, k}
-	if err := s.forget(c.Snapshots); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", c.Dir, err), s.Close())
-	}
-	return s, nil
-}
-
-// forget empties a log that ends before the newest snapshot begins. A crash leaves
-// it so while a snapshot from the leader is installed, which raft does in two
-// steps; the next entry would leave a gap, which this log refuses for ever.
-func (s *WAL) forget(snapshots raft.SnapshotStore) error {
-	first, err := s.FirstIndex()
-	if err != nil {
-		return err
-	}
-	last, err := s.LastIndex()
-	if err != nil || last == 0 {
-		return err
-	}
-	list, err := snapshots.List()
-	if err != nil || len(list) == 0 || list[0].Index <= last {
-		return err
-	}
-	_, r, err := snapshots.Open(list[0].ID)
-	if err != nil {
-		return nil // raft takes an older one, or says that there is none
-	}
-	return errors.Join(r.Close(), s.DeleteRange(first, last))
+	return &WAL{w, k}, nil
 }
 
 // StoreLogs adds entries. The library changes to the next segment on a goroutine

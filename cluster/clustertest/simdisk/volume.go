@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/hashicorp/raft"
+
 	"phonond/cluster/group"
 )
 
@@ -179,13 +180,6 @@ func (h *handle) Get(key []byte) ([]byte, error) {
 
 func (h *handle) GetUint64(key []byte) (uint64, error) {
 	return read(h, func() (uint64, error) { return h.Stable.GetUint64(key) })
-}
-
-// IsMonotonic reports whether raft must delete the log before it stores entries
-// that do not follow it.
-func (h *handle) IsMonotonic() bool {
-	m, ok := h.Logs.(raft.MonotonicLogStore)
-	return ok && m.IsMonotonic()
 }
 
 func (h *handle) StoreLog(l *raft.Log) error { return h.StoreLogs([]*raft.Log{l}) }

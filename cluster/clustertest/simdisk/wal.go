@@ -40,7 +40,7 @@ func (s *segments) open() (*group.Storage, error) {
 		return nil, err
 	}
 	w, err := group.NewWAL(group.WALConfig{
-		Dir: s.dir, Snapshots: kept, Log: log, Files: s.fs, Meta: metaStore{s.fs}, SegmentBytes: segmentSize,
+		Dir: s.dir, Log: log, Files: s.fs, Meta: metaStore{s.fs}, SegmentBytes: segmentSize,
 	})
 	if err != nil {
 		return nil, err
