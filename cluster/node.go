@@ -359,11 +359,7 @@ func (n *Node) stop(ctx context.Context) {
 	if r := n.router.Load(); r != nil {
 		r.Close()
 	}
-	var drains sync.WaitGroup
-	for _, g := range n.groups {
-		drains.Go(g.Drain)
-	}
-	drains.Wait()
+	n.drain(ctx)
 	if n.gossip != nil {
 		n.gossip.Stop()
 	}
@@ -378,6 +374,27 @@ func (n *Node) stop(ctx context.Context) {
 	}
 	if n.lock != nil {
 		n.lock.Close()
+	}
+}
+
+// drain ends what is on its way through the groups. An entry that no majority takes, as
+// on full disks, has no other end than that of the lead, and the lead ends with the
+// connections between nodes.
+func (n *Node) drain(ctx context.Context) {
+	closed := make(chan struct{})
+	late := context.AfterFunc(ctx, func() {
+		defer close(closed)
+		if n.mux != nil {
+			n.mux.Close()
+		}
+	})
+	var drains sync.WaitGroup
+	for _, g := range n.groups {
+		drains.Go(g.Drain)
+	}
+	drains.Wait()
+	if !late() {
+		<-closed
 	}
 }
 

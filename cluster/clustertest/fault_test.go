@@ -3,7 +3,9 @@ package clustertest
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"phonond/cluster/group"
@@ -236,4 +238,39 @@ func TestCommandsOverSeveralGroups(t *testing.T) {
 			t.Errorf("DBSIZE is %d after DEL", n)
 		}
 	}, twoByTwo...)
+}
+
+// TestNodeStopsThoughNoMajorityTakesEntries: what is on its way then has no outcome, and
+// is not waited for longer than a stop may take.
+func TestNodeStopsThoughNoMajorityTakesEntries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := New(t, Region{"east", 3})
+		var roomy atomic.Pointer[string] // the only node with room on its disk, nil for all
+		c.Space = func(node string) (free, total uint64, err error) {
+			if only := roomy.Load(); only != nil && *only != node {
+				return 1 << 20, 1 << 40, nil
+			}
+			return 1 << 39, 1 << 40, nil
+		}
+		c.StartAll()
+		leader := c.Leader("east")
+		client := c.Client(leader)
+		client.Do("SET", "k", "v")
+		roomy.Store(&leader)
+		var asking sync.WaitGroup
+		for range 10 { // until the leader hears of the others' disks
+			writer := c.Client(leader)
+			defer writer.Close()
+			asking.Go(func() { writer.Try("SET", "k", "w") })
+			time.Sleep(50 * time.Millisecond)
+		}
+		began := time.Now()
+		c.Stop(leader)
+		if took := time.Since(began); took > 12*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		asking.Wait()
+		roomy.Store(nil)
+		c.Close()
+	})
 }

@@ -82,6 +82,9 @@ func (g *Group) agreeClock() (clock int64, at time.Time) {
 		g.cfg.Ask(string(s.ID), func(p Pulse, err error) {
 			if err != nil {
 				p = Pulse{}
+			} else {
+				// What it heard when it led before may have changed since.
+				g.hearSpace(string(s.ID), p.Space)
 			}
 			heard <- p
 		})

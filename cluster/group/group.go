@@ -201,7 +201,6 @@ func Open(cfg Config) (*Group, error) {
 	g := &Group{
 		cfg: cfg, log: cfg.Log.With("group", cfg.Name), machine: fsm.New(cfg.Machine),
 		stamp: stamp{came: time.Now()}, queue: newQueue(cfg.Limits.QueueBytes), leader: newLeaderWatch(),
-		spaces: spaces{ask: make(chan struct{}, 1)},
 	}
 	if g.cfg.Space == nil {
 		g.cfg.Space = plenty
@@ -244,8 +243,8 @@ func (g *Group) openRaft() (err error) {
 	})
 	stores := g.store
 	logs := &tail{LogStore: stores}
-	g.inbox = newInbox(g.trans.Consumer(), logs)
-	if err = errors.Join(g.bootstrap(conf), settle(stores.snapshots, logs)); err == nil {
+	g.inbox = newInbox(g.trans.Consumer(), stores, logs)
+	if err = g.bootstrap(conf); err == nil {
 		trans := transport{NetworkTransport: g.trans, inbox: g.inbox, store: stores, space: g.voterSpace}
 		g.raft, err = raft.NewRaft(conf, (*machine)(g), logs, stores, stores.snapshots, trans)
 	}
@@ -255,8 +254,27 @@ func (g *Group) openRaft() (err error) {
 		}
 		return fmt.Errorf("%s: %w", g.cfg.Storage.Path, err)
 	}
-	stores.opened.Store(true)
+	if err := g.settle(logs); err != nil {
+		return errors.Join(fmt.Errorf("%s: %w", g.cfg.Storage.Path, err), g.raft.Shutdown().Error())
+	}
+	stores.running.Store(true)
 	go g.inbox.run(g.raft.AppliedIndex)
+	return nil
+}
+
+// settle ends the installing of a snapshot that a crash cut off. It goes by the
+// snapshot that raft has restored, which need not be the newest. Raft has got no
+// message yet.
+func (g *Group) settle(logs raft.LogStore) error {
+	list, err := g.store.snapshots.List()
+	if err != nil {
+		return err
+	}
+	for _, s := range list {
+		if s.Index == g.raft.AppliedIndex() {
+			return dropContradicting(logs, s.Index, s.Term)
+		}
+	}
 	return nil
 }
 

@@ -8,18 +8,19 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// inbox gives raft the messages of other replicas, one after the other. It takes from
-// them what this replica has applied: that is committed, so every leader of this term
-// or a later one has the same. Raft looks it up in the log instead, where it may be no
-// more, as the snapshot is there; asks for older entries each time; and takes in the
-// end a snapshot that goes back behind what it has applied and has told.
+// inbox gives raft the messages of other replicas, one after the other. It cuts off
+// what this replica has applied: that is committed, so every leader of this term or a
+// later one has the same. Raft would look it up in the log, where it may be no more,
+// as a snapshot covers it; ask for older entries each time; and install in the end a
+// snapshot that is older than its state, and than what reads were told of it.
 //
-// And it sees to it that a log leads to the snapshot that was installed over it, which
-// raft does not (hashicorp/raft#697).
+// And it sees to it that the log does not contradict a snapshot that was installed
+// (hashicorp/raft#697).
 type inbox struct {
 	in      <-chan raft.RPC
 	out     chan raft.RPC
-	logs    raft.LogStore
+	store   *watchedStore
+	logs    raft.LogStore // store as raft sees it
 	applied func() uint64 // the index of the last entry that raft has applied
 	answer  chan raft.RPCResponse
 	stop    chan struct{}
@@ -27,9 +28,9 @@ type inbox struct {
 }
 
 // newInbox returns an inbox that passes nothing on yet.
-func newInbox(in <-chan raft.RPC, logs raft.LogStore) *inbox {
+func newInbox(in <-chan raft.RPC, store *watchedStore, logs raft.LogStore) *inbox {
 	return &inbox{
-		in: in, out: make(chan raft.RPC), logs: logs,
+		in: in, out: make(chan raft.RPC), store: store, logs: logs,
 		answer: make(chan raft.RPCResponse, 1), stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
 }
@@ -41,8 +42,7 @@ func (b *inbox) run(applied func() uint64) {
 	for {
 		select {
 		case rpc := <-b.in:
-			answer := b.handle(rpc)
-			rpc.Respond(answer.Response, answer.Error)
+			b.handle(rpc)
 		case <-b.stop:
 			return
 		}
@@ -55,17 +55,20 @@ func (b *inbox) close() {
 	<-b.stopped
 }
 
-func (b *inbox) handle(rpc raft.RPC) raft.RPCResponse {
-	switch req := rpc.Command.(type) {
-	case *raft.AppendEntriesRequest:
-		skipApplied(req, b.applied())
-	case *raft.InstallSnapshotRequest:
-		if req.LastLogIndex <= b.applied() {
-			return b.skipSnapshot(req, rpc.Reader)
-		}
-		return b.install(req, rpc.Reader)
+func (b *inbox) handle(rpc raft.RPC) {
+	snapshot, _ := rpc.Command.(*raft.InstallSnapshotRequest)
+	if snapshot != nil && snapshot.LastLogIndex <= b.applied() {
+		b.skipSnapshot(snapshot, rpc)
+		return
 	}
-	return b.pass(rpc.Command, rpc.Reader)
+	if req, ok := rpc.Command.(*raft.AppendEntriesRequest); ok {
+		cutApplied(req, b.applied())
+	}
+	answer := b.pass(rpc.Command, rpc.Reader)
+	if snapshot != nil {
+		b.installed(snapshot)
+	}
+	rpc.Respond(answer.Response, answer.Error)
 }
 
 // pass has raft handle a message.
@@ -78,10 +81,10 @@ func (b *inbox) pass(message any, data io.Reader) raft.RPCResponse {
 	}
 }
 
-// skipApplied takes from a message the entries up to one that is committed and held
+// cutApplied takes from a message the entries up to one that is committed and held
 // here. It also keeps raft from taking entries for committed that the leader did not
 // compare: those that are here and behind the message's last.
-func skipApplied(req *raft.AppendEntriesRequest, applied uint64) {
+func cutApplied(req *raft.AppendEntriesRequest, applied uint64) {
 	last := req.PrevLogEntry
 	if n := len(req.Entries); n > 0 {
 		last = req.Entries[n-1].Index
@@ -98,21 +101,38 @@ func skipApplied(req *raft.AppendEntriesRequest, applied uint64) {
 	req.Entries = req.Entries[first:]
 }
 
-// install has raft install a snapshot.
-func (b *inbox) install(req *raft.InstallSnapshotRequest, data io.Reader) raft.RPCResponse {
-	answer := b.pass(req, data)
-	if r, ok := answer.Response.(*raft.InstallSnapshotResponse); ok && r.Success {
-		if err := leadTo(b.logs, req.LastLogIndex, req.LastLogTerm); err != nil {
-			answer.Error = err // and the node is ending
-		}
+// skipSnapshot answers the sender of a snapshot that holds nothing new that it is
+// installed. Raft is told of the leader and its term, as by a heartbeat.
+func (b *inbox) skipSnapshot(req *raft.InstallSnapshotRequest, rpc raft.RPC) {
+	answer := b.pass(&raft.AppendEntriesRequest{RPCHeader: req.RPCHeader, Term: req.Term, Leader: req.Leader}, nil)
+	if beat, ok := answer.Response.(*raft.AppendEntriesResponse); ok {
+		answer.Response = &raft.InstallSnapshotResponse{RPCHeader: beat.RPCHeader, Term: beat.Term, Success: beat.Success}
 	}
-	return answer
+	go func() { // others do not wait for the data, which ends with the connection
+		_, _ = io.Copy(io.Discard, rpc.Reader)
+		rpc.Respond(answer.Response, answer.Error)
+	}()
 }
 
-// leadTo removes from a log the entries up to a snapshot's, unless they are those that
-// led to it. Raft leaves them: it would compare with them what it is sent, send them to
-// others when it leads, and leave a gap behind them, which not every log takes.
-func leadTo(logs raft.LogStore, index, term uint64) error {
+// installed is called when raft has installed a snapshot, or could not.
+func (b *inbox) installed(req *raft.InstallSnapshotRequest) {
+	if b.applied() < req.LastLogIndex {
+		return
+	}
+	if err := dropContradicting(b.logs, req.LastLogIndex, req.LastLogTerm); err != nil {
+		b.store.failed("trimming the log", err)
+	}
+}
+
+// dropContradicting removes the entries of a log up to the index of a snapshot, unless
+// the one at the index has the snapshot's term: then they led to it. Raft leaves them,
+// and would send them to others when it leads; and the next entry would leave a gap
+// behind them, which not every log takes.
+//
+// Entries behind the index stay although they differ: raft goes on believing in the end
+// that the log had, and has to find what it compares. It takes them back when it is sent
+// others. Until then it understates how far it is, and another is elected.
+func dropContradicting(logs raft.LogStore, index, term uint64) error {
 	first, err1 := logs.FirstIndex()
 	last, err2 := logs.LastIndex()
 	if err := errors.Join(err1, err2); err != nil || last == 0 || first > index {
@@ -125,28 +145,4 @@ func leadTo(logs raft.LogStore, index, term uint64) error {
 		return nil
 	}
 	return logs.DeleteRange(first, min(index, last))
-}
-
-// settle ends the installing of a snapshot that a crash cut off.
-func settle(snapshots raft.SnapshotStore, logs raft.LogStore) error {
-	list, err := snapshots.List()
-	if err != nil || len(list) == 0 {
-		return err
-	}
-	_, r, err := snapshots.Open(list[0].ID)
-	if err != nil {
-		return nil // raft takes an older one, or says that there is none
-	}
-	return errors.Join(r.Close(), leadTo(logs, list[0].Index, list[0].Term))
-}
-
-// skipSnapshot answers the sender of a snapshot that holds nothing new that it is
-// installed. Raft is told of the leader and its term, as by a heartbeat.
-func (b *inbox) skipSnapshot(req *raft.InstallSnapshotRequest, data io.Reader) raft.RPCResponse {
-	_, _ = io.Copy(io.Discard, data) // what is wrong with the connection is seen with the next message
-	answer := b.pass(&raft.AppendEntriesRequest{RPCHeader: req.RPCHeader, Term: req.Term, Leader: req.Leader}, nil)
-	if beat, ok := answer.Response.(*raft.AppendEntriesResponse); ok {
-		answer.Response = &raft.InstallSnapshotResponse{RPCHeader: beat.RPCHeader, Term: beat.Term, Success: beat.Success}
-	}
-	return answer
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-func TestSkipApplied(t *testing.T) {
+func TestCutApplied(t *testing.T) {
 	for _, tc := range []struct {
 		prev, last, commit, applied  uint64
 		wantPrev, wantFirst, wantTop uint64 // 0 for no entry
@@ -30,7 +30,7 @@ func TestSkipApplied(t *testing.T) {
 		for i := tc.prev + 1; i <= tc.last; i++ {
 			req.Entries = append(req.Entries, &raft.Log{Index: i, Term: 3})
 		}
-		skipApplied(req, tc.applied)
+		cutApplied(req, tc.applied)
 		var first, top uint64
 		if n := len(req.Entries); n > 0 {
 			first, top = req.Entries[0].Index, req.Entries[n-1].Index

@@ -48,7 +48,6 @@ func (g *Group) beginTerm() {
 			return
 		}
 		clock, start := g.agreeClock()
-		g.askSpace()
 		g.lead.Store(&leadership{term: term, clock: clock, start: start})
 		if g.failed.Load() || g.raft.State() != raft.Leader || g.raft.CurrentTerm() != term {
 			g.lead.Store(nil)

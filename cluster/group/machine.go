@@ -30,7 +30,7 @@ type applied struct {
 func (m *machine) Apply(l *raft.Log) any {
 	g := (*Group)(m)
 	done := g.apply(l)
-	if !g.failed.Load() {
+	if done != ErrStopped {
 		g.reached(l.Index)
 	}
 	return done
@@ -40,7 +40,7 @@ func (g *Group) apply(l *raft.Log) any {
 	e, err := open(l.Data)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.failed.Load() {
+	if g.failed.Load() || g.store.ending() != nil {
 		return ErrStopped
 	}
 	var done applied

@@ -85,7 +85,6 @@ func logRoom(n int) uint64 { return uint64(n) + uint64(n)/8 + 512 }
 
 // spaces is what a leader knows of the voters' disks.
 type spaces struct {
-	ask   chan struct{} // a term begins: to ask at once
 	mu    sync.Mutex
 	heard map[string]heardSpace // by node
 	// verdict is what the group takes, nil for everything.
@@ -105,15 +104,12 @@ func (g *Group) watchSpace() {
 	defer t.Stop()
 	unfilled := false
 	for {
-		begins := false
 		select {
 		case <-t.C:
-		case <-g.spaces.ask:
-			begins = true
 		case <-g.stopped.Done():
 			return
 		}
-		if (begins || g.Leads()) && g.cfg.Ask != nil {
+		if g.Leads() && g.cfg.Ask != nil {
 			for _, node := range g.voters() {
 				if node != g.cfg.Node {
 					g.cfg.Ask(node, func(p Pulse, err error) {
@@ -131,19 +127,6 @@ func (g *Group) watchSpace() {
 				g.log.Warn("no space can be set aside for votes", "error", err)
 			}
 		}
-	}
-}
-
-// askSpace has a new leader ask the voters at once. What it heard when it led before
-// may be seconds old, and nobody would tell it otherwise for another.
-func (g *Group) askSpace() {
-	g.spaces.mu.Lock()
-	g.spaces.heard = nil
-	g.spaces.mu.Unlock()
-	g.judgeSpace()
-	select {
-	case g.spaces.ask <- struct{}{}:
-	default:
 	}
 }
 

@@ -1,6 +1,7 @@
 package group
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -235,31 +236,59 @@ func TestLogThroughManyStarts(t *testing.T) {
 	})
 }
 
-// TestSnapshotAheadOfTheLog plays the crash after a snapshot from the leader is
-// on the disk, and before the log is emptied behind which it leaves a gap.
+// TestSnapshotAheadOfTheLog plays the crash after a snapshot from the leader is on
+// the disk, and before the log is emptied behind which it leaves a gap. One that
+// cannot be restored leaves the log as it is.
 func TestSnapshotAheadOfTheLog(t *testing.T) {
-	onStores(t, func(t *testing.T, kind string, open func(string) (*Storage, error)) {
-		dir := t.TempDir()
-		w := opened(t)(open(dir))
-		must(t, w.StoreLogs(entries(1, 5, 1, 50)))
-		sink, err := w.snapshots.Create(1, 9, 2, raft.Configuration{}, 1, nil)
-		must(t, err)
-		_, err = sink.Write([]byte("state"))
-		must(t, err)
-		must(t, sink.Close())
-		must(t, w.close())
+	onStores(t, func(t *testing.T, kind string, _ func(string) (*Storage, error)) {
+		for _, sound := range []bool{true, false} {
+			dir := t.TempDir()
+			bubble(t, func(r *rig) {
+				r.config = func(c *Config) {
+					s, err := reopen(kind, dir, nil)
+					must(t, err)
+					c.Storage = s
+				}
+				n := r.open("v")
+				var state bytes.Buffer
+				_, err := n.machine.Snapshot().WriteTo(&state)
+				must(t, err)
+				must(t, n.store.StoreLogs(entries(2, 4, 1, 50)))
+				if !sound {
+					state.WriteString("and more")
+				}
+				members := raft.Configuration{Servers: r.servers}
+				sink, err := n.store.snapshots.Create(1, 9, 2, members, 1, n.trans)
+				must(t, err)
+				_, err = state.WriteTo(sink)
+				must(t, err)
+				must(t, sink.Close())
+				r.crash("v")
 
-		w = opened(t)(open(dir))
-		defer w.close()
-		must(t, settle(w.snapshots, w))
-		if first, _ := w.FirstIndex(); first != 0 {
-			t.Errorf("the log begins with entry %d", first)
-		}
-		must(t, w.StoreLogs(entries(10, 2, 2, 50)))
-		must(t, settle(w.snapshots, w)) // which has nothing to do
-		for i := uint64(10); i < 12; i++ {
-			var l raft.Log
-			must(t, w.GetLog(i, &l))
+				n, err = r.tryOpen("v")
+				if (err == nil) != sound {
+					t.Fatalf("sound: %v, error: %v", sound, err)
+				}
+				if !sound {
+					s, err := reopen(kind, dir, nil)
+					must(t, err)
+					first, _ := s.Logs.FirstIndex()
+					last, _ := s.Logs.LastIndex()
+					if first != 1 || last != 5 {
+						t.Errorf("what is left of the log is %d to %d", first, last)
+					}
+					must(t, s.Closer.Close())
+					return
+				}
+				p := r.peer("a")
+				defer p.trans.Close()
+				if out := p.send(t, n, 2, 9, 11, 11); !out.Success {
+					t.Errorf("the next entries: %+v", out)
+				}
+				if first, _ := n.store.FirstIndex(); first != 10 {
+					t.Errorf("the log begins with entry %d", first)
+				}
+			}, "v", "a", "b")
 		}
 	})
 }

@@ -37,8 +37,8 @@ type watchedStore struct {
 	space     func() Space
 	fatal     func(error)
 
-	opened atomic.Bool // raft runs
-	cut    atomic.Bool // the end of the log was removed, for entries that come next
+	running atomic.Bool   // raft is
+	cut     atomic.Uint64 // where the end of the log was removed, for entries that come in its place
 
 	mu      sync.Mutex
 	busy    map[int]*time.Timer // what has begun and not ended
@@ -149,7 +149,7 @@ func (w *watchedStore) fillHoles() error {
 func (w *watchedStore) StoreLog(l *raft.Log) error { return w.StoreLogs([]*raft.Log{l}) }
 
 func (w *watchedStore) StoreLogs(ls []*raft.Log) error {
-	if !w.cut.Swap(false) && !w.roomFor(ls) {
+	if cut := w.cut.Swap(0); (cut == 0 || cut != ls[0].Index) && !w.roomFor(ls) {
 		return errNoRoom
 	}
 	now := time.Now()
@@ -207,7 +207,7 @@ func (w *watchedStore) DeleteRange(from, to uint64) error {
 		if from > first && w.space().Level == SpaceFull {
 			return errNoRoom
 		}
-		w.cut.Store(true)
+		w.cut.Store(from)
 	}
 	return w.write("trimming the log", func() error { return w.LogStore.DeleteRange(from, to) })
 }
@@ -227,12 +227,13 @@ func (w *watchedStore) GetLog(index uint64, l *raft.Log) error {
 		return err
 	}
 	w.fail(fmt.Errorf("reading entry %d in %s failed: %w", index, w.path, err))
-	if !w.opened.Load() {
+	if !w.running.Load() {
 		return err
 	}
 	// Raft panics when it cannot read what it is about to apply. By then the node is
 	// ending, for a reason that has been given. The entry that raft gets goes nowhere:
-	// nothing is applied, written or sent any more.
+	// nothing is applied, written or sent any more. Whoever asks about it is told that
+	// the log differs.
 	*l = raft.Log{Index: index, Type: raft.LogNoop}
 	return nil
 }

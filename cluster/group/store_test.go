@@ -219,6 +219,7 @@ func TestDamagedEntryEndsTheReplica(t *testing.T) {
 			l.Data = seal(entry)
 			return nil
 		}, fsm.ErrEntry, "format version 2"},
+		{"unreadable", func(*raft.Log) error { return errDisk }, errDisk, "reading entry"},
 		{"unknown command", func(l *raft.Log) error {
 			sealedBy(l, func(e *fsm.Entry) { e.Requests[0].Calls[0].Args[0] = []byte("NOSUCH") })
 			return nil
@@ -277,7 +278,7 @@ func TestUnreadableEntryIsFatal(t *testing.T) {
 			if (err == nil) != (tc.read == nil) || fatal != tc.fatal {
 				t.Errorf("GetLog returns %v, Fatal was told %q", err, fatal)
 			}
-			w.opened.Store(true)
+			w.running.Store(true)
 			l := &raft.Log{Data: []byte("left")}
 			err = w.GetLog(7, l)
 			switch {

@@ -85,6 +85,9 @@ type WALConfig struct {
 
 // WAL is raft-wal, opened after what a crash or damage left has been looked at: the
 // library alone does not come back from some of it. See walkeeper.go.
+//
+// It takes no gaps, and says so by IsMonotonic, which raft is not to know: it would
+// empty the log after a snapshot and go on believing in its old end. [inbox] empties it.
 type WAL struct {
 	*wal.WAL
 	keeper *walKeeper

@@ -136,18 +136,24 @@ func runSeed(ctx context.Context, seed uint64) (Result, string) {
 	}
 	switch {
 	case ctx.Err() != nil:
-		return res, fmt.Sprintf("VIOLATION seed %d does not end in %v: something turns in circles and no time passes; run it again with: %s\n%s", seed, seedTimeout, command(seed), tail(out))
+		return res, fmt.Sprintf("VIOLATION seed %d does not end in %v: something turns in circles and no time passes; %s", seed, seedTimeout, where(seed, out))
 	case p.Code() != 0:
-		return res, fmt.Sprintf("seed %d: %v; run it again with: %s\n%s\n%s", seed, cmd.ProcessState, command(seed), res.String(), tail(out))
+		return res, fmt.Sprintf("seed %d: %v; %s\n%s\n%s", seed, cmd.ProcessState, where(seed, out), res.String(), tail(out))
 	case len(res.Violations) > 0:
-		log := filepath.Join(os.TempDir(), fmt.Sprintf("phonond-sim-%d.log", seed))
-		if err := os.WriteFile(log, []byte(res.Log), 0o600); err != nil {
-			log = err.Error()
-		}
+		said := res.Log
 		res.Log = ""
-		return res, fmt.Sprintf("%s\nwhat the nodes said: %s; run it again with: %s", res.String(), log, command(seed))
+		return res, fmt.Sprintf("%s\n%s", res.String(), where(seed, []byte(said)))
 	}
 	return res, ""
+}
+
+// where keeps what a run has said, and says where that is and how to run it again.
+func where(seed uint64, said []byte) string {
+	log := filepath.Join(os.TempDir(), fmt.Sprintf("phonond-sim-%d.log", seed))
+	if err := os.WriteFile(log, said, 0o600); err != nil {
+		log = err.Error()
+	}
+	return fmt.Sprintf("what it said: %s; run it again with: %s", log, command(seed))
 }
 
 // await waits for the end of a process. One that is late has to say where it is.

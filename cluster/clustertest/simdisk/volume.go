@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"github.com/hashicorp/raft"
-
 	"phonond/cluster/group"
 )
 
