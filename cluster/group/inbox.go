@@ -104,7 +104,7 @@ func cutApplied(req *raft.AppendEntriesRequest, applied uint64) {
 // skipSnapshot answers the sender of a snapshot that holds nothing new that it is
 // installed. Raft is told of the leader and its term, as by a heartbeat.
 func (b *inbox) skipSnapshot(req *raft.InstallSnapshotRequest, rpc raft.RPC) {
-	answer := b.pass(&raft.AppendEntriesRequest{RPCHeader: req.RPCHeader, Term: req.Term, Leader: req.Leader}, nil)
+	answer := b.pass(&raft.AppendEntriesRequest{RPCHeader: req.RPCHeader, Term: req.Term}, nil)
 	if beat, ok := answer.Response.(*raft.AppendEntriesResponse); ok {
 		answer.Response = &raft.InstallSnapshotResponse{RPCHeader: beat.RPCHeader, Term: beat.Term, Success: beat.Success}
 	}
