@@ -154,6 +154,14 @@ func (c *Config) resolve(ctx context.Context, addr string) ([]netip.AddrPort, er
 	return found, nil
 }
 
+// How often a node sends news, times the logarithm of the number of nodes, and how
+// often it exchanges all it knows with another. The library's own 4, and 30 or 60 s,
+// left a node in 30 without a new address for up to a minute.
+const (
+	retransmit    = 8
+	exchangeEvery = 5 * time.Second
+)
+
 // memberlist makes the library's configuration, whose callbacks go to t, and
 // opens the transport.
 func (c *Config) memberlist(t *table, logger *log.Logger) (*memberlist.Config, error) {
@@ -164,6 +172,10 @@ func (c *Config) memberlist(t *table, logger *log.Logger) (*memberlist.Config, e
 	conf.Name = c.Self.name()
 	conf.Label = c.ClusterName
 	conf.DeadNodeReclaimTime = reclaim
+	// News is sent a few times to nodes chosen at random, and in a small cluster one of
+	// them may be passed over each time: it hears with the next exchange of whole states,
+	// which is cheap there.
+	conf.RetransmitMult, conf.PushPullInterval = retransmit, exchangeEvery
 	conf.GossipVerifyIncoming, conf.GossipVerifyOutgoing = true, true
 	conf.Delegate, conf.Events, conf.Alive, conf.Conflict = t, t, t, t
 	conf.Logger = logger
