@@ -382,7 +382,7 @@ func (n *Node) stop(ctx context.Context) {
 // connections between nodes.
 func (n *Node) drain(ctx context.Context) {
 	closed := make(chan struct{})
-	late := context.AfterFunc(ctx, func() {
+	inTime := context.AfterFunc(ctx, func() {
 		defer close(closed)
 		if n.mux != nil {
 			n.mux.Close()
@@ -393,7 +393,7 @@ func (n *Node) drain(ctx context.Context) {
 		drains.Go(g.Drain)
 	}
 	drains.Wait()
-	if !late() {
+	if !inTime() {
 		<-closed
 	}
 }

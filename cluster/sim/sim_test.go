@@ -136,7 +136,7 @@ func runSeed(ctx context.Context, seed uint64) (Result, string) {
 	}
 	switch {
 	case ctx.Err() != nil:
-		return res, fmt.Sprintf("VIOLATION seed %d does not end in %v: something turns in circles and no time passes; %s", seed, seedTimeout, where(seed, out))
+		return res, fmt.Sprintf("VIOLATION seed %d does not end in %v: something turns in circles, or waits for what never comes; %s", seed, seedTimeout, where(seed, out))
 	case p.Code() != 0:
 		return res, fmt.Sprintf("seed %d: %v; %s\n%s\n%s", seed, cmd.ProcessState, where(seed, out), res.String(), tail(out))
 	case len(res.Violations) > 0:
