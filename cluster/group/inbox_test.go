@@ -88,9 +88,7 @@ func TestAppliedEntriesAreNotLookedUp(t *testing.T) {
 		}
 		r.wait("applied", func() bool { index, _ := n.Digest(); return index == 30 })
 		time.Sleep(2 * snapshotPoll) // the log is sized
-		if err := n.Snapshot(); err != nil {
-			t.Fatal(err)
-		}
+		must(t, n.Snapshot())
 		if first, _ := r.disks["v"].FirstIndex(); first < 25 {
 			t.Fatalf("the log begins with entry %d", first)
 		}
@@ -176,17 +174,13 @@ func TestRefusedEntriesAreTakenWhenThereIsRoom(t *testing.T) {
 		}
 		r.level()
 		time.Sleep(2 * snapshotPoll) // the log is sized
-		if err := n.Snapshot(); err != nil {
-			t.Fatal(err)
-		}
+		must(t, n.Snapshot())
 		for i := range 20 {
 			n.must("SET", "k", fmt.Sprint(i))
 		}
 		r.level()
 		full := r.follower()
-		if err := full.Snapshot(); err != nil {
-			t.Fatal(err)
-		}
+		must(t, full.Snapshot())
 		s.set(SpaceFull, full.name)
 		for _, server := range r.servers {
 			if name := string(server.ID); name != n.name && name != full.name {
@@ -225,11 +219,7 @@ func TestSnapshotReplacesALogThatDiffers(t *testing.T) {
 				t.Run(fmt.Sprintf("%d %v %v", tc.at, tc.same, restart), func(t *testing.T) {
 					dir := t.TempDir()
 					bubble(t, func(r *rig) {
-						r.config = func(c *Config) {
-							s, err := reopen(kind, dir, nil)
-							must(t, err)
-							c.Storage = s
-						}
+						r.config = onFiles(t, kind, dir)
 						n := r.open("v")
 						p := r.peer("a")
 						defer p.trans.Close()

@@ -244,11 +244,7 @@ func TestSnapshotAheadOfTheLog(t *testing.T) {
 		for _, sound := range []bool{true, false} {
 			dir := t.TempDir()
 			bubble(t, func(r *rig) {
-				r.config = func(c *Config) {
-					s, err := reopen(kind, dir, nil)
-					must(t, err)
-					c.Storage = s
-				}
+				r.config = onFiles(t, kind, dir)
 				n := r.open("v")
 				var state bytes.Buffer
 				_, err := n.machine.Snapshot().WriteTo(&state)

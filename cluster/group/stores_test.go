@@ -11,6 +11,16 @@ import (
 	"phonond/redisproto/command"
 )
 
+// onFiles lets a replica keep what it has in dir. With short segments: raft-wal gives
+// back what was removed from the one that it writes to.
+func onFiles(t *testing.T, kind, dir string) func(*Config) {
+	return func(c *Config) {
+		s, err := reopen(kind, dir, nil)
+		must(t, err)
+		c.Storage = s
+	}
+}
+
 // TestGroupOnFiles has a group live on each kind of store: a replica that was away
 // is sent a snapshot, which would leave a gap in its log. Not every log takes that.
 func TestGroupOnFiles(t *testing.T) {
@@ -19,11 +29,7 @@ func TestGroupOnFiles(t *testing.T) {
 		bubble(t, func(r *rig) {
 			r.config = func(c *Config) {
 				c.Limits.TrailingBytes = 1
-				// With short segments: raft-wal gives back what was removed from the one
-				// that it writes to.
-				s, err := reopen(kind, filepath.Join(dir, c.Node), nil)
-				must(t, err)
-				c.Storage = s
+				onFiles(t, kind, filepath.Join(dir, c.Node))(c)
 			}
 			r.openAll()
 			n := r.leader()
