@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"phonond/cluster/group"
+	"phonond/redisproto"
 	"phonond/redisproto/command"
 	"phonond/redisproto/resp"
 )
@@ -33,3 +34,21 @@ func (n *Node) loading() resp.Value {
 	}
 	return resp.Err("LOADING phonond is starting and has not found its cluster yet")
 }
+
+func (b backend) Watch(context.Context, int, [][]byte) ([]command.KeyVersion, resp.Value) {
+	return nil, b.n.loading()
+}
+
+func (b backend) Exec(context.Context, []command.KeyVersion, []command.Call) resp.Value {
+	return b.n.loading()
+}
+
+func (b backend) Wait(context.Context, command.Call) (resp.Value, bool) { return b.n.loading(), true }
+
+func (b backend) Undo(command.Call, resp.Value) {}
+
+func (b backend) Publish(_ context.Context, messages []redisproto.Message) []int {
+	return make([]int, len(messages))
+}
+
+func (b backend) PubSub(context.Context, [][]byte) []resp.Value { return nil }

@@ -48,21 +48,12 @@ const (
 // with the first replies.
 type Request struct {
 	Kind   RequestKind
-	Origin uint64 // one run of a node
-	Seq    uint64 // counts the origin's requests to this group, from 1
-	Acked  uint64 // the origin waits for no reply to a lower Seq
-	Node   string // OpenOrigin: the node's id
-	Reads  []ReadVersion
+	Origin uint64               // one run of a node
+	Seq    uint64               // counts the origin's requests to this group, from 1
+	Acked  uint64               // the origin waits for no reply to a lower Seq
+	Node   string               // OpenOrigin: the node's id
+	Reads  []command.KeyVersion // if one has changed, nothing is applied
 	Calls  []command.Call
-}
-
-// ReadVersion is a key that a transaction or script read before it was
-// proposed, with the version it saw, 0 for no key. If one has changed the
-// request applies nothing.
-type ReadVersion struct {
-	DB      int
-	Key     []byte
-	Version uint64
 }
 
 // Append appends the entry's bytes to b.
@@ -293,8 +284,8 @@ func (d *decoder) request(r *Request) {
 	}
 }
 
-func (d *decoder) readVersion(r *ReadVersion) {
-	*r = ReadVersion{DB: d.db(), Key: d.bytes(), Version: d.uvarint()}
+func (d *decoder) readVersion(r *command.KeyVersion) {
+	*r = command.KeyVersion{DB: d.db(), Key: d.bytes(), Version: d.uvarint()}
 }
 
 func (d *decoder) calls() []command.Call { return several(d, minCall, (*decoder).call) }

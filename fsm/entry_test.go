@@ -24,7 +24,7 @@ func sampleEntry() *Entry {
 			{Kind: OpenOrigin, Origin: 0x1122334455667788, Node: "eu-1"},
 			{
 				Kind: Run, Origin: 0x1122334455667788, Seq: 3, Acked: 2,
-				Reads: []ReadVersion{{DB: 1, Key: []byte("k"), Version: 300}},
+				Reads: []command.KeyVersion{{DB: 1, Key: []byte("k"), Version: 300}},
 				Calls: []command.Call{callOf(1, "SET", "k", "v"), callOf(0, "GET", "")},
 			},
 			{Kind: Run, Origin: 1, Seq: 4, Acked: 4},

@@ -172,7 +172,7 @@ func (m *Machine) request(r *Request) (out Outcome, err error) {
 	return Outcome{Applied, replies}, nil
 }
 
-func (m *Machine) unchanged(reads []ReadVersion) bool {
+func (m *Machine) unchanged(reads []command.KeyVersion) bool {
 	v := View{m: m}
 	for _, r := range reads {
 		version := uint64(0)

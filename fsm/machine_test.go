@@ -112,20 +112,20 @@ func TestEntryOfAnotherTermOrEpochIsVoid(t *testing.T) {
 func TestChangedReadVersionIsAConflict(t *testing.T) {
 	r := newRig(t)
 	r.do("SET", "k", "v")
-	read := ReadVersion{DB: 0, Key: []byte("k"), Version: r.m.version}
-	absent := ReadVersion{DB: 0, Key: []byte("absent")}
+	read := command.KeyVersion{DB: 0, Key: []byte("k"), Version: r.m.version}
+	absent := command.KeyVersion{DB: 0, Key: []byte("absent")}
 	for _, c := range []struct {
 		what   string
 		before []string
-		reads  []ReadVersion
+		reads  []command.KeyVersion
 		want   Status
 	}{
-		{"nothing changed", nil, []ReadVersion{read, absent}, Applied},
-		{"another key changed", []string{"SET", "o", "v"}, []ReadVersion{read}, Applied},
-		{"the key was set to the same", []string{"SET", "k", "v"}, []ReadVersion{read}, Conflict},
-		{"the absent key came", []string{"SET", "absent", "v"}, []ReadVersion{absent}, Conflict},
-		{"it went again", []string{"DEL", "absent"}, []ReadVersion{absent}, Applied},
-		{"all were flushed", []string{"FLUSHALL"}, []ReadVersion{read}, Conflict},
+		{"nothing changed", nil, []command.KeyVersion{read, absent}, Applied},
+		{"another key changed", []string{"SET", "o", "v"}, []command.KeyVersion{read}, Applied},
+		{"the key was set to the same", []string{"SET", "k", "v"}, []command.KeyVersion{read}, Conflict},
+		{"the absent key came", []string{"SET", "absent", "v"}, []command.KeyVersion{absent}, Conflict},
+		{"it went again", []string{"DEL", "absent"}, []command.KeyVersion{absent}, Applied},
+		{"all were flushed", []string{"FLUSHALL"}, []command.KeyVersion{read}, Conflict},
 	} {
 		if c.before != nil {
 			r.do(c.before...)

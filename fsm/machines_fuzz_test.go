@@ -97,8 +97,8 @@ func (w *logWriter) request() Request {
 }
 
 // read is a key that a transaction read, with its version or another.
-func (w *logWriter) read() ReadVersion {
-	r := ReadVersion{DB: w.IntN(3), Key: []byte(pick(w, sample["key"]...))}
+func (w *logWriter) read() command.KeyVersion {
+	r := command.KeyVersion{DB: w.IntN(3), Key: []byte(pick(w, sample["key"]...))}
 	if e := (&View{m: w.m}).findIn(r.DB, r.Key); e != nil {
 		r.Version = e.version
 	}

@@ -219,3 +219,23 @@ func (l *logBuffer) String() string {
 	defer l.mu.Unlock()
 	return l.buf.String()
 }
+
+func (m *memory) Watch(context.Context, int, [][]byte) ([]command.KeyVersion, resp.Value) {
+	return nil, resp.ErrInternal
+}
+
+func (m *memory) Exec(context.Context, []command.KeyVersion, []command.Call) resp.Value {
+	return resp.ErrInternal
+}
+
+func (m *memory) Wait(context.Context, command.Call) (resp.Value, bool) {
+	return resp.ErrInternal, true
+}
+
+func (m *memory) Undo(command.Call, resp.Value) {}
+
+func (m *memory) Publish(_ context.Context, messages []Message) []int {
+	return make([]int, len(messages))
+}
+
+func (m *memory) PubSub(context.Context, [][]byte) []resp.Value { return nil }

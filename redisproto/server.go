@@ -17,9 +17,6 @@ import (
 	"time"
 
 	"github.com/tidwall/redcon"
-
-	"phonond/redisproto/command"
-	"phonond/redisproto/resp"
 )
 
 // ErrServerClosed is returned when Serve is called after Shutdown or Close.
@@ -28,22 +25,6 @@ var ErrServerClosed = errors.New("redisproto: server closed")
 // drainWindow is how long Shutdown still reads what clients had sent before
 // they could know.
 const drainWindow = 100 * time.Millisecond
-
-// Backend executes data commands.
-type Backend interface {
-	// Specs returns the specs of all data commands, always the same. It is
-	// called once.
-	Specs() []*command.Spec
-	// Do executes calls in order and returns one reply for each. Spec is set in
-	// every call, to the subcommand's for a container, and the number of
-	// arguments fits it. Connections call Do concurrently. It has to return soon
-	// after ctx is cancelled, and in bounded time in any case.
-	//
-	// Nothing writes to calls and the arguments in them before Do returns.
-	// After that the slice calls is used again. The bytes of the arguments are
-	// not, but one argument keeps a whole command in memory: copy what is kept.
-	Do(ctx context.Context, calls []command.Call) []resp.Value
-}
 
 // Server serves Redis clients on any number of listeners.
 type Server struct {

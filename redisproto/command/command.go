@@ -20,6 +20,8 @@ const (
 	Local                      // answered by the node that got it, without a group
 	Internal                   // proposed by nodes; no client may send it
 	Clock                      // its reply depends on the time
+	Blocking                   // may wait for keys to come to be
+	Script                     // runs a script: what it does is known only when it has run
 )
 
 // Scatter says what becomes of a command whose keys live in several groups.
@@ -116,4 +118,12 @@ type Call struct {
 	Spec *Spec
 	DB   int
 	Args [][]byte // Args[0] is the name as it was sent
+}
+
+// KeyVersion is a key with the version that it had when it was read: it changes with
+// every change of the key, and is 0 while there is none.
+type KeyVersion struct {
+	DB      int
+	Key     []byte
+	Version uint64
 }
