@@ -12,9 +12,10 @@ import (
 )
 
 // fixed is a backend that does nothing.
-type fixed struct{ replies []resp.Value }
-
-func (f *fixed) Specs() []*command.Spec { return newMemory().Specs() }
+type fixed struct {
+	*memory
+	replies []resp.Value
+}
 
 func (f *fixed) Do(_ context.Context, calls []command.Call) []resp.Value {
 	if len(calls) > len(f.replies) {
@@ -36,7 +37,7 @@ func BenchmarkPipeline(b *testing.B) { benchmark(b, 32) }
 func BenchmarkSingle(b *testing.B) { benchmark(b, 1) }
 
 func benchmark(b *testing.B, depth int) {
-	_, addr := start(b, DefaultConfig(), &fixed{})
+	_, addr := start(b, DefaultConfig(), &fixed{memory: newMemory()})
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		b.Fatal(err)
