@@ -58,6 +58,13 @@ func (d *dict[V]) clone() *dict[V] {
 	return &dict[V]{hash: d.hash, n: d.n, tree: *d.tree.Copy()}
 }
 
+// edit returns a copy to be changed of a dict that will not be changed any more: it
+// leaves no mark in d, so that several may edit the same value at once.
+func (d *dict[V]) edit() *dict[V] {
+	tree := d.tree
+	return &dict[V]{hash: d.hash, n: d.n, tree: *tree.Copy()}
+}
+
 // get returns the entry of key, or nil.
 func (d *dict[V]) get(key []byte) *node[V] {
 	n, _ := d.tree.Get(d.hash.sum(key))

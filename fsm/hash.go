@@ -52,7 +52,7 @@ func (h hash) edit(t *Tx) hash {
 	if h.dict == nil {
 		return hash{newElements[string](t.m.hasher())}
 	}
-	return hash{h.dict.clone()}
+	return hash{h.dict.edit()}
 }
 
 func (h hash) field(name []byte) (string, bool) {

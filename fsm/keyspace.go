@@ -56,7 +56,8 @@ func (e *entry) kind() kind {
 // keyspace is the databases.
 type keyspace [Databases]database
 
-// database is keys, and the order in which they expire.
+// database is keys, and the order in which they expire. An empty one is never
+// changed but replaced by the first key, so that clones need not copy it.
 type database struct {
 	keys *dict[entry]
 	due  *btree.BTreeG[deadline]
@@ -76,9 +77,9 @@ func (a deadline) before(b deadline) bool {
 }
 
 func newKeyspace(h hasher) *keyspace {
-	ks := &keyspace{}
+	ks, empty := &keyspace{}, newDatabase(h)
 	for i := range ks {
-		ks[i] = newDatabase(h)
+		ks[i] = empty
 	}
 	return ks
 }
@@ -89,16 +90,26 @@ func newDatabase(h hasher) database {
 
 // clone returns a copy in O(1) that may be read while ks goes on changing.
 func (ks *keyspace) clone() *keyspace {
-	c := &keyspace{}
-	for i, d := range ks {
-		c[i] = database{d.keys.clone(), d.due.Copy()}
+	c := *ks
+	for i := range c {
+		if d := &c[i]; d.keys.len() > 0 {
+			*d = database{d.keys.clone(), d.due.Copy()}
+		}
 	}
-	return c
+	return &c
+}
+
+// own makes an empty database one that may be changed.
+func (d *database) own() {
+	if d.keys.len() == 0 {
+		*d = newDatabase(d.keys.hash)
+	}
 }
 
 // put stores e in the place of old, which is nil if the key is new, and keeps
 // the order of deadlines.
 func (d *database) put(key string, old *node[entry], e entry) {
+	d.own()
 	if old != nil && old.val.deadline != 0 && old.val.deadline != e.deadline {
 		d.due.Delete(deadline{old.val.deadline, old.key})
 	}

@@ -63,7 +63,8 @@ func (l list) edit() list {
 	if l.listElems == nil {
 		return list{&listElems{tree: *btree.NewMap[int64, string](elementsDegree)}}
 	}
-	return list{&listElems{l.head, *l.tree.Copy()}}
+	tree := l.tree // which Copy marks, and l is not ours alone
+	return list{&listElems{l.head, *tree.Copy()}}
 }
 
 // end is one end of a list.

@@ -8,6 +8,7 @@ package fsm
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 
 	"phonond/redisproto/command"
@@ -49,9 +50,10 @@ type Machine struct {
 	term    uint64 // and its term
 	sum     digest
 
-	reads  atomic.Uint64 // draws beside the log: not part of the state
-	recent [recentDigests]checkpoint
-	tx     Tx
+	reads   atomic.Uint64 // draws beside the log: not part of the state
+	cloning sync.Mutex    // held by clone, which marks what it copies
+	recent  []checkpoint  // by index, modulo recentDigests
+	tx      Tx
 }
 
 // recentDigests is how many entries back a leader's check may lie.
@@ -65,7 +67,7 @@ func New(cfg Config) *Machine {
 	h := hasher{cfg.Seed[0], cfg.Seed[1]}
 	return &Machine{
 		cfg: cfg, ks: newKeyspace(h), scripts: newDict[string](h), origins: map[uint64]*origin{},
-		epoch: 1, sum: newDigest(),
+		epoch: 1, sum: newDigest(), recent: make([]checkpoint, recentDigests),
 	}
 }
 

@@ -58,7 +58,7 @@ func (s set) edit(t *Tx) set {
 	if s.dict == nil {
 		return newSet(t.m.hasher())
 	}
-	return set{s.dict.clone()}
+	return set{s.dict.edit()}
 }
 
 func (s set) has(member []byte) bool { return s.dict != nil && s.dict.has(member) }

@@ -51,7 +51,7 @@ func union(h hasher, sets []set) set {
 	result := newSet(h)
 	for _, s := range sets {
 		if result.len() == 0 && s.dict != nil {
-			result = set{s.dict.clone()}
+			result = set{s.dict.edit()}
 			continue
 		}
 		s.each(func(member string) bool {

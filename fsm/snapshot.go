@@ -23,22 +23,19 @@ var ErrSnapshot = errors.New("fsm: bad snapshot")
 // Snapshot is the state of a machine at one index. Taking it costs O(1); it may
 // be written while the machine goes on applying.
 type Snapshot struct {
-	m Machine // only the fields that are written are set
+	m *Machine // only the fields that are written are set
 }
 
 // Snapshot returns the state as it is. The caller holds off Apply until it
 // returns.
 func (m *Machine) Snapshot() *Snapshot {
-	s := &Snapshot{Machine{
-		cfg: m.cfg, ks: m.ks.clone(), scripts: m.scripts.clone(), origins: make(map[uint64]*origin, len(m.origins)),
-		epoch: m.epoch, counter: m.counter, version: m.version, clock: m.clock, wall: m.wall, slew: m.slew,
-		sweepAt: m.sweepAt, index: m.index, term: m.term,
-	}}
-	s.m.sum.sum = m.sum.sum
+	c := m.clone()
+	c.sum.sum = m.sum.sum
+	c.origins = make(map[uint64]*origin, len(m.origins))
 	for id, o := range m.origins {
-		s.m.origins[id] = o.clone()
+		c.origins[id] = o.clone()
 	}
-	return s
+	return &Snapshot{c}
 }
 
 // Index returns the index of the last entry in the snapshot.
@@ -48,8 +45,8 @@ func (s *Snapshot) Index() uint64 { return s.m.index }
 // databases, and a checksum over all of it.
 func (s *Snapshot) WriteTo(w io.Writer) (int64, error) {
 	e := newEncoder(w)
-	e.header(&s.m)
-	e.origins(&s.m)
+	e.header(s.m)
+	e.origins(s.m)
 	e.uvarint(uint64(s.m.scripts.len()))
 	s.m.scripts.each(func(sha, text string) bool {
 		e.string(sha)
@@ -228,6 +225,7 @@ func (d *snapshotReader) entry(db *database) {
 			return
 		}
 	}
+	db.own()
 	d.ordered(db.keys.load(key, e), "key")
 	if d.err != nil {
 		return

@@ -51,7 +51,8 @@ func (z zset) edit(t *Tx) zset {
 	if z.zsetElems == nil {
 		return newZSet(t.m.hasher())
 	}
-	return zset{&zsetElems{z.scores.clone(), z.order.Copy()}}
+	order := *z.order // which Copy marks, and z is not ours alone
+	return zset{&zsetElems{z.scores.edit(), order.Copy()}}
 }
 
 // score returns a member's score.
