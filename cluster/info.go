@@ -151,10 +151,14 @@ func (n *Node) infoKeyspace() []redisproto.Field {
 // infoTimeout bounds what INFO asks of the groups.
 const infoTimeout = 500 * time.Millisecond
 
-// settings is what CONFIG GET shows beside the settings of the port.
-func (n *Node) settings() map[string]string {
-	return map[string]string{
-		"save": "", "appendonly": "yes", "appendfsync": "always", "maxmemory": "0", "maxmemory-policy": "noeviction",
-		"cluster-enabled": "no", "dir": n.cfg.Config.DataDir,
+// settings are the rows of CONFIG beside those of the port.
+func (n *Node) settings() []redisproto.Setting {
+	_, port, _ := net.SplitHostPort(n.self.RESPAddr)
+	return []redisproto.Setting{
+		// What a client was answered is on the disks of a majority: of Redis's ways to keep
+		// it, always in the append-only file comes nearest.
+		redisproto.Only("save", ""), redisproto.Only("appendonly", "yes"), redisproto.Only("appendfsync", "always"),
+		redisproto.Only("maxmemory-policy", "noeviction"),
+		redisproto.Fixed("cluster-enabled", "no"), redisproto.Fixed("port", port), redisproto.Fixed("dir", n.cfg.Config.DataDir),
 	}
 }

@@ -82,7 +82,7 @@ func (n *Node) openResp() error {
 	rc.Databases = fsm.Databases
 	rc.Logger = n.log
 	rc.Commands = n.commands()
-	rc.Settings = n.settings
+	rc.Settings = n.settings()
 	server, err := redisproto.New(rc, backend{n})
 	if err != nil {
 		return err

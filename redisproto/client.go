@@ -67,10 +67,8 @@ func newClient(s *Server, id int64, conn net.Conn, config *tls.Config) *Client {
 	out := &outbox{Conn: conn, timeout: s.cfg.WriteTimeout, wg: &s.wg, ctx: s.ctx, stats: &s.stats}
 	c.wire = &wire{
 		Conn: out, out: out, client: c, stats: &s.stats,
-		idle: s.cfg.IdleTimeout, shake: s.cfg.HandshakeTimeout,
-		in: scanner{limits: limits{
-			bulk: s.cfg.MaxBulk, args: s.cfg.MaxArgs, query: s.cfg.MaxQuery, inline: s.cfg.MaxInline,
-		}},
+		tune: &s.tune, shake: s.cfg.HandshakeTimeout,
+		in: scanner{limits: limits{args: s.cfg.MaxArgs, inline: s.cfg.MaxInline}},
 	}
 	if config != nil {
 		c.wire.tls = tls.Server(out, config)
@@ -121,11 +119,18 @@ func (c *Client) change(f func()) {
 func (c *Client) setUser(user string) {
 	c.change(func() { c.user = user })
 	c.wire.in.authenticated = user != ""
-	limit := c.srv.cfg.MaxOutput
-	if user == "" {
+	c.limitOutput()
+}
+
+// limitOutput sets how much may wait for the client. Any goroutine may call it.
+func (c *Client) limitOutput() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	limit := c.srv.tune.output.Load()
+	if c.user == "" {
 		limit = min(limit, maxUnauthOutput)
 	}
-	c.wire.out.limit.Store(int64(limit))
+	c.wire.out.limit.Store(limit)
 }
 
 // forgetUser returns to the state before AUTH.

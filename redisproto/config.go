@@ -34,11 +34,17 @@ type Config struct {
 	// WriteTimeout is how long a client may take to read 64 KiB of replies that
 	// wait for it. Default 1 minute.
 	WriteTimeout time.Duration
+	// KeepAlive is how long a silent TCP connection goes unprobed. Default 5 minutes;
+	// 0 never probes.
+	KeepAlive time.Duration
 	// HandshakeTimeout bounds a TLS handshake. Default 5 seconds.
 	HandshakeTimeout time.Duration
 
 	// MaxBulk bounds an argument, in bytes. Default 16 MiB.
 	MaxBulk int
+	// MaxKey bounds a key, in bytes. Commands with longer ones are refused. Default
+	// 64 KiB.
+	MaxKey int
 	// MaxArgs bounds the arguments of a command. Default 1048576.
 	MaxArgs int
 	// MaxQuery bounds a whole command, in bytes. Default 64 MiB.
@@ -49,9 +55,9 @@ type Config struct {
 	// in bytes; beyond it the connection is closed. Default 32 MiB.
 	MaxOutput int
 
-	// Settings returns what CONFIG GET shows beside the settings above, and wins
-	// over those. Default none.
-	Settings func() map[string]string
+	// Settings are rows of CONFIG beside those of the fields above, and win over
+	// them. Default none.
+	Settings []Setting
 	// ResetStats is called by CONFIG RESETSTAT, after the server has reset its
 	// own counters. Default none.
 	ResetStats func()
@@ -67,8 +73,10 @@ func DefaultConfig() Config {
 		Version:          "7.0.15",
 		MaxClients:       10000,
 		WriteTimeout:     time.Minute,
+		KeepAlive:        5 * time.Minute,
 		HandshakeTimeout: 5 * time.Second,
 		MaxBulk:          16 << 20,
+		MaxKey:           64 << 10,
 		MaxArgs:          1 << 20,
 		MaxQuery:         64 << 20,
 		MaxInline:        64 << 10,
@@ -90,10 +98,11 @@ func (c *Config) Validate() error {
 		{"Databases", c.Databases, 1, 1 << 16},
 		{"MaxClients", c.MaxClients, 1, maxInt},
 		{"MaxBulk", c.MaxBulk, 1 << 10, maxInt},
+		{"MaxKey", c.MaxKey, 64, maxInt},
 		{"MaxArgs", c.MaxArgs, 16, maxInt},
 		{"MaxQuery", c.MaxQuery, 4 << 10, maxInt},
 		{"MaxInline", c.MaxInline, 256, maxInt},
-		{"MaxOutput", c.MaxOutput, 4 << 10, maxInt},
+		{"MaxOutput", c.MaxOutput, minOutput, maxInt},
 	} {
 		if n.value < n.low || n.value > n.high {
 			return fmt.Errorf("%w: %s is %d, not within %d and %d", ErrBadConfig, n.name, n.value, n.low, n.high)
@@ -102,6 +111,8 @@ func (c *Config) Validate() error {
 	switch {
 	case c.IdleTimeout < 0:
 		return fmt.Errorf("%w: IdleTimeout is negative", ErrBadConfig)
+	case c.KeepAlive < 0:
+		return fmt.Errorf("%w: KeepAlive is negative", ErrBadConfig)
 	case c.WriteTimeout <= 0:
 		return fmt.Errorf("%w: WriteTimeout is not positive", ErrBadConfig)
 	case c.HandshakeTimeout <= 0:

@@ -1,66 +1,70 @@
 package redisproto
 
 import (
+	"context"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"phonond/redisproto/glob"
 	"phonond/redisproto/resp"
 )
 
-// settings returns what CONFIG GET shows, under Redis's names. Passwords are
-// not among it.
-func (s *Server) settings() map[string]string {
-	protected := "no"
-	if s.cfg.Protected {
-		protected = "yes"
-	}
-	all := map[string]string{
-		"databases":                 strconv.Itoa(s.cfg.Databases),
-		"maxclients":                strconv.Itoa(s.cfg.MaxClients),
-		"timeout":                   strconv.Itoa(int(s.cfg.IdleTimeout / time.Second)),
-		"proto-max-bulk-len":        strconv.Itoa(s.cfg.MaxBulk),
-		"client-query-buffer-limit": strconv.Itoa(s.cfg.MaxQuery),
-		"protected-mode":            protected,
-	}
-	if s.cfg.Settings != nil {
-		maps.Copy(all, s.cfg.Settings())
-	}
-	return all
-}
-
 // CONFIG GET pattern [pattern ...]
 func configGet(c *Client, args [][]byte) resp.Value {
-	all := c.srv.settings()
 	patterns := make([]string, 0, len(args)-2)
 	for _, arg := range args[2:] {
 		patterns = append(patterns, strings.ToLower(string(arg)))
 	}
 	var pairs []resp.Value
-	for _, name := range slices.Sorted(maps.Keys(all)) {
+	for _, name := range slices.Sorted(maps.Keys(c.srv.settings)) {
 		if slices.ContainsFunc(patterns, func(p string) bool { return glob.Match(p, name) }) {
-			pairs = append(pairs, resp.Str(name), resp.Str(all[name]))
+			pairs = append(pairs, resp.Str(name), resp.Str(c.srv.settings[name].Get()))
 		}
 	}
 	return resp.Pairs(pairs...)
 }
 
 // CONFIG SET name value [name value ...]
+//
+// Either all of the values are good and put into force, or none is.
 func configSet(c *Client, args [][]byte) resp.Value {
 	if len(args)%2 != 0 {
 		return resp.ErrSyntax
 	}
-	all := c.srv.settings()
+	seen := map[string]bool{}
+	failed := func(name, why string) resp.Value {
+		return resp.Err("ERR CONFIG SET failed (possibly related to argument '" + name + "') - " + oneLine.Replace(why))
+	}
+	// The order of the checks is Redis's: first what can be said without the values.
 	for i := 2; i < len(args); i += 2 {
-		if _, ok := all[strings.ToLower(string(args[i]))]; !ok {
+		name := strings.ToLower(string(args[i]))
+		s, ok := c.srv.settings[name]
+		switch {
+		case !ok:
 			return resp.Err("ERR Unknown option or number of arguments for CONFIG SET - " + quoted(args[i]))
+		case s.Set == nil:
+			return failed(name, "can't set immutable config")
+		case seen[name]:
+			return failed(name, "duplicate parameter")
+		}
+		seen[name] = true
+	}
+	var applies []func(context.Context) error
+	for i := 2; i < len(args); i += 2 {
+		name := strings.ToLower(string(args[i]))
+		apply, err := c.srv.settings[name].Set(string(args[i+1]))
+		if err != nil {
+			return failed(name, err.Error())
+		}
+		applies = append(applies, apply)
+	}
+	for i, apply := range applies {
+		if err := apply(c.ctx); err != nil {
+			return failed(strings.ToLower(string(args[2+2*i])), err.Error())
 		}
 	}
-	return resp.Err("ERR CONFIG SET failed (possibly related to argument " + quoted(args[2]) +
-		") - settings are given when the server starts")
+	return resp.OK
 }
 
 // CONFIG REWRITE

@@ -65,7 +65,7 @@ func connCommands() []Command {
 			Subs: []Command{
 				row("config|get", -3, own|command.Admin, configGet, "2.0.0", "pattern [pattern ...]", "Shows settings."),
 				row("config|set", -4, own|command.Admin, configSet, "2.0.0", "name value [name value ...]",
-					"Always refused: settings are given at start."),
+					"Changes settings of this node, until it ends."),
 				row("config|rewrite", 2, own|command.Admin, configRewrite, "2.8.0", "", "Always refused: there is no file to write."),
 				row("config|resetstat", 2, own|command.Admin, configResetStat, "2.0.0", "", "Resets the counters of INFO."),
 			},

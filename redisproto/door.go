@@ -88,7 +88,7 @@ func (s *Server) admit(conn net.Conn, config *tls.Config) *wire {
 		return nil
 	case s.cfg.Protected && s.cfg.Password == "" && !local(conn.RemoteAddr()):
 		refusal = textProtected
-	case len(s.clients) >= s.cfg.MaxClients:
+	case int64(len(s.clients)) >= s.tune.maxClients.Load():
 		refusal = textMaxClients
 	}
 	if refusal != "" {
@@ -96,12 +96,22 @@ func (s *Server) admit(conn net.Conn, config *tls.Config) *wire {
 		s.turnAway(conn, refusal, config != nil)
 		return nil
 	}
+	s.keepAlive(conn)
 	s.stats.Connections.Add(1)
 	s.lastID++
 	c := newClient(s, s.lastID, conn, config)
 	s.clients[c.id] = c
 	s.wg.Add(1)
 	return c.wire
+}
+
+// keepAlive has the system look from time to time whether a silent peer is there.
+func (s *Server) keepAlive(conn net.Conn) {
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		idle := time.Duration(s.tune.keepAlive.Load())
+		// Three probes within the time again, as Redis does.
+		tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: idle > 0, Idle: idle, Interval: max(idle/3, time.Second), Count: 3})
+	}
 }
 
 // turnAway tells a peer why it is not wanted, unless it expects TLS.

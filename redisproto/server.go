@@ -32,6 +32,9 @@ type Server struct {
 	backend Backend
 	table   *table
 	stats   Stats
+	tune    tunables
+
+	settings map[string]Setting // by name
 
 	ctx    context.Context // of everything that clients wait for
 	cancel context.CancelFunc
@@ -63,6 +66,8 @@ func New(cfg Config, backend Backend) (*Server, error) {
 		listeners: map[net.Listener]struct{}{},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.tune.init(&s.cfg)
+	s.settings = s.newSettings()
 	return s, nil
 }
 

@@ -49,7 +49,7 @@ func (s *Server) ClientCount() int {
 func (s *Server) InfoClients() []Field {
 	return []Field{
 		field("connected_clients", int64(s.ClientCount())),
-		field("maxclients", int64(s.cfg.MaxClients)),
+		field("maxclients", s.tune.maxClients.Load()),
 		field("blocked_clients", 0), // none waits inside a command
 	}
 }

@@ -34,13 +34,14 @@ type wire struct {
 	tls      *tls.Conn // nil on a plain connection
 	in       scanner
 	stats    *Stats
-	idle     time.Duration // 0 for no time-out
+	tune     *tunables
 	shake    time.Duration // for the TLS handshake
 
 	handled uint64 // commands that came back from redcon
 	muted   bool   // the client has turned replies off
 	ending  bool   // no more commands are taken
 	shaken  bool
+	timed   bool         // a read deadline is set for the sake of the idle time-out
 	newline bool         // redcon waits for the end of an empty line
 	drainBy atomic.Int64 // unix nanoseconds after which nothing is read, or 0
 }
@@ -109,9 +110,14 @@ func (w *wire) fill() error {
 		}
 		w.shaken = true
 	}
-	if w.idle > 0 {
-		w.readBy(time.Now().Add(w.idle))
+	if idle := time.Duration(w.tune.idle.Load()); idle > 0 {
+		w.readBy(time.Now().Add(idle))
+		w.timed = true
+	} else if w.timed {
+		w.readBy(time.Time{})
+		w.timed = false
 	}
+	w.in.limits.bulk, w.in.limits.query = int(w.tune.bulk.Load()), int(w.tune.query.Load())
 	n, err := w.Conn.Read(w.in.room())
 	if n == 0 {
 		return err
