@@ -51,5 +51,8 @@ func (m *Machine) reap(limit int) {
 		m.version++
 		d.drop(d.keys.get([]byte(first.key)))
 		m.sum.deleted(db, first.key)
+		if m.wanted&EventExpired != 0 {
+			m.events = append(m.events, Event{EventExpired, "expired", db, first.key})
+		}
 	}
 }

@@ -28,6 +28,9 @@ type Config struct {
 	// OnPanic is told when a command panicked, a defect that changed nothing. It
 	// may be nil.
 	OnPanic func(command string, panicked any)
+	// Events says which classes of events somebody wants to hear of; it is asked once
+	// an entry. It may be nil, for none.
+	Events func() EventClass
 }
 
 // Machine is the state of one group. It has one writer; methods that read may
@@ -53,6 +56,8 @@ type Machine struct {
 	reads   atomic.Uint64 // draws beside the log: not part of the state
 	cloning sync.Mutex    // held by clone, which marks what it copies
 	recent  []checkpoint  // by index, modulo recentDigests
+	wanted  EventClass    // the events that this entry gathers
+	events  []Event       // those of the last entry
 	tx      Tx
 }
 
@@ -93,6 +98,7 @@ func (m *Machine) Apply(index, term uint64, e *Entry) ([]Outcome, error) {
 	if err := m.check(e); err != nil {
 		return nil, err
 	}
+	m.gather()
 	outcomes := make([]Outcome, len(e.Requests))
 	if e.Term != term || e.Epoch != m.epoch {
 		// A leader that lost its term or its group's epoch before the entry was in

@@ -73,6 +73,7 @@ type Tx struct {
 	index   map[dbKey]int // finds changes once there are many
 	flushed [Databases]bool
 	tokens  uint64 // fencing tokens given by this command
+	events  []Event
 	seen    struct {
 		valid bool
 		db    int
@@ -108,7 +109,7 @@ func (t *Tx) reset(m *Machine, db int) {
 	t.changes = t.changes[:0]
 	t.index = nil
 	t.flushed = [Databases]bool{}
-	t.tokens = 0
+	t.tokens, t.events = 0, nil
 	t.scripts, t.scriptsFlushed = nil, false
 	t.seen.valid, t.seen.node = false, nil
 }
@@ -159,6 +160,7 @@ func (t *Tx) putIn(db int, key []byte, e entry) {
 	if old := t.findIn(db, key); old != nil {
 		e.token = old.token
 	} else {
+		t.notifyNew(db, key)
 		t.tokens++
 		e.token = t.m.token(t.tokens)
 	}
@@ -250,7 +252,7 @@ func (t *Tx) flushScripts() { t.scripts, t.scriptsFlushed = nil, true }
 // run, whatever came of it.
 func (t *Tx) keepScripts() {
 	clear(t.changes)
-	t.changes, t.index, t.flushed, t.tokens = t.changes[:0], nil, [Databases]bool{}, 0
+	t.changes, t.index, t.flushed, t.tokens, t.events = t.changes[:0], nil, [Databases]bool{}, 0, nil
 }
 
 // commit makes the staged changes part of the state and of the digest.
@@ -277,6 +279,7 @@ func (t *Tx) commit() {
 		m.sum.stored(c.db, c.key, &c.entry)
 	}
 	m.counter += t.tokens
+	m.events = append(m.events, t.events...)
 	if t.scriptsFlushed {
 		m.scripts = newDict[string](m.hasher())
 		m.sum.scriptsFlushed()
