@@ -24,6 +24,7 @@ const (
 	framePing                       // nothing; answered by a reply
 	frameAgain                      // a write of which an earlier attempt may have been applied
 	framePulse                      // group; answered by its replica's term, clock and disk
+	framePost                       // node, origin, then what its Post was given
 )
 
 // maxFrame bounds a frame: the largest query a client may send, and room.
