@@ -35,17 +35,29 @@ func (n *Node) loading() resp.Value {
 	return resp.Err("LOADING phonond is starting and has not found its cluster yet")
 }
 
-func (b backend) Watch(context.Context, int, [][]byte) ([]command.KeyVersion, resp.Value) {
+func (b backend) Watch(ctx context.Context, db int, keys [][]byte) ([]command.KeyVersion, resp.Value) {
+	if r := b.n.router.Load(); r != nil {
+		return r.Watch(ctx, db, keys)
+	}
 	return nil, b.n.loading()
 }
 
-func (b backend) Exec(context.Context, []command.KeyVersion, []command.Call) resp.Value {
+func (b backend) Exec(ctx context.Context, watched []command.KeyVersion, calls []command.Call) resp.Value {
+	if r := b.n.router.Load(); r != nil {
+		return r.Exec(ctx, watched, calls)
+	}
 	return b.n.loading()
 }
 
-func (b backend) Wait(context.Context, command.Call) (resp.Value, bool) { return b.n.loading(), true }
+func (b backend) Wait(ctx context.Context, call command.Call) (resp.Value, bool) {
+	if r := b.n.router.Load(); r != nil {
+		return r.Wait(ctx, call)
+	}
+	return b.n.loading(), true
+}
 
-func (b backend) Undo(command.Call, resp.Value) {}
+// Undo is for a client that died while it was served.
+func (b backend) Undo(call command.Call, reply resp.Value) {}
 
 func (b backend) Publish(_ context.Context, messages []redisproto.Message) []int {
 	return make([]int, len(messages))

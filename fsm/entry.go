@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"phonond/redisproto/command"
+	"phonond/redisproto/resp"
 )
 
 // EntryVersion is the format that [Entry.Append] writes. docs/formats.md
@@ -41,6 +42,16 @@ const (
 	// OpenOrigin makes an origin known. Requests of unknown origins are not
 	// executed.
 	OpenOrigin RequestKind = 2
+	// Exec executes calls in order, as one: those who wait for keys see only what is
+	// there after the last.
+	Exec RequestKind = 3
+	// Effects makes the changes of scripts that the leader has run, and answers with
+	// the replies that it found. Reads has every key that they depend on.
+	Effects RequestKind = 4
+	// Wait executes one call of a blocking command. If there is nothing for it, it
+	// waits until the end of the entry for what the requests behind it bring, and no
+	// longer: the leader puts it into every entry that may bring something.
+	Wait RequestKind = 5
 )
 
 // Request is what one connection asked for at once. Its id (Origin, Seq) makes
@@ -54,6 +65,14 @@ type Request struct {
 	Node   string               // OpenOrigin: the node's id
 	Reads  []command.KeyVersion // if one has changed, nothing is applied
 	Calls  []command.Call
+	// Changes, in an Effects request, is what [Machine.Changes] has to be, 0 for
+	// anything: for scripts that depend on more than some keys.
+	Changes uint64
+	// Replies are those of an Effects request.
+	Replies []resp.Value
+	// Done, in a Wait request, are numbers of earlier ones whose replies have come to
+	// the origin. Waits last for so long that Acked would keep all that came after.
+	Done []uint64
 }
 
 // Append appends the entry's bytes to b.
@@ -101,7 +120,21 @@ func (r *Request) Append(b []byte) []byte {
 		b = appendString(b, rv.Key)
 		b = binary.AppendUvarint(b, rv.Version)
 	}
-	return AppendCalls(b, r.Calls)
+	b = AppendCalls(b, r.Calls)
+	switch r.Kind {
+	case Effects:
+		b = binary.AppendUvarint(b, r.Changes)
+		b = binary.AppendUvarint(b, uint64(len(r.Replies)))
+		for _, v := range r.Replies {
+			b = v.AppendBinary(b)
+		}
+	case Wait:
+		b = binary.AppendUvarint(b, uint64(len(r.Done)))
+		for _, seq := range r.Done {
+			b = binary.AppendUvarint(b, seq)
+		}
+	}
+	return b
 }
 
 // AppendCalls appends the bytes of calls to b.
@@ -221,6 +254,8 @@ const (
 	minReadVersion = 3
 	minCall        = 2 // without arguments
 	minString      = 1
+	minReply       = 1
+	minNumber      = 1
 )
 
 // maxAhead is how many elements are allocated on the word of a count alone. Beyond
@@ -276,13 +311,34 @@ func (d *decoder) request(r *Request) {
 	switch r.Kind {
 	case OpenOrigin:
 		r.Node = string(d.bytes())
-	case Run:
+	case Run, Exec, Effects, Wait:
 		r.Reads = several(d, minReadVersion, (*decoder).readVersion)
 		r.Calls = d.calls()
 	default:
 		d.fail("request of unknown kind %d", r.Kind)
 	}
+	switch r.Kind {
+	case Effects:
+		r.Changes = d.uvarint()
+		r.Replies = several(d, minReply, (*decoder).reply)
+	case Wait:
+		r.Done = several(d, minNumber, (*decoder).number)
+		if d.err == nil && len(r.Calls) != 1 {
+			d.fail("%d calls wait as one", len(r.Calls))
+		}
+	}
 }
+
+func (d *decoder) reply(v *resp.Value) {
+	reply, rest, err := resp.DecodeBinary(d.b)
+	if err != nil {
+		d.fail("bad reply")
+		return
+	}
+	*v, d.b = reply, rest
+}
+
+func (d *decoder) number(n *uint64) { *n = d.uvarint() }
 
 func (d *decoder) readVersion(r *command.KeyVersion) {
 	*r = command.KeyVersion{DB: d.db(), Key: d.bytes(), Version: d.uvarint()}

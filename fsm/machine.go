@@ -31,6 +31,9 @@ type Config struct {
 	// Events says which classes of events somebody wants to hear of; it is asked once
 	// an entry. It may be nil, for none.
 	Events func() EventClass
+	// Changed is told of every key that a command has stored something under, when
+	// that is so. It may be nil.
+	Changed func(db int, key string)
 }
 
 // Machine is the state of one group. It has one writer; methods that read may
@@ -76,18 +79,6 @@ func New(cfg Config) *Machine {
 	}
 }
 
-// Outcome is what became of one request of an entry.
-type Outcome struct {
-	Status  Status
-	Replies []resp.Value // one for each call if Status is Applied or Repeated
-}
-
-// readRoom bounds the replies of reading calls in one request, which stand behind
-// writing ones in a pipeline and are remembered like theirs. A request is executed
-// up to the first that does not fit; the replies from there on have no kind, and
-// the origin sends what is left as another request.
-const readRoom = 256 << 10
-
 // reapLimit bounds how many expired keys one entry removes, and with it how
 // long an entry takes. The leader proposes the next one while any are left.
 const reapLimit = 256
@@ -99,21 +90,20 @@ func (m *Machine) Apply(index, term uint64, e *Entry) ([]Outcome, error) {
 		return nil, err
 	}
 	m.gather()
-	outcomes := make([]Outcome, len(e.Requests))
+	a := applying{Machine: m, outcomes: make([]Outcome, len(e.Requests))}
 	if e.Term != term || e.Epoch != m.epoch {
 		// A leader that lost its term or its group's epoch before the entry was in
 		// the log: its clock and what it read are void.
 		m.sum.begin(index, term, m.clock, m.wall)
-		for i := range outcomes {
-			outcomes[i].Status = Void
+		for i := range a.outcomes {
+			a.outcomes[i].Status = Void
 		}
 	} else {
 		m.advance(e, term)
 		m.sum.begin(index, term, m.clock, m.wall)
 		m.reap(reapLimit)
 		for i := range e.Requests {
-			var err error
-			if outcomes[i], err = m.request(&e.Requests[i]); err != nil {
+			if err := a.request(i, &e.Requests[i]); err != nil {
 				return nil, fmt.Errorf("entry %d: %w", index, err)
 			}
 		}
@@ -122,7 +112,7 @@ func (m *Machine) Apply(index, term uint64, e *Entry) ([]Outcome, error) {
 	m.index, m.term = index, term
 	m.sum.end()
 	m.recent[index%recentDigests] = checkpoint{index, m.sum.sum}
-	return outcomes, nil
+	return a.outcomes, nil
 }
 
 // check compares the leader's digest of an earlier entry with this replica's.
@@ -133,65 +123,6 @@ func (m *Machine) check(e *Entry) error {
 			ErrDiverged, e.CheckIndex, e.CheckDigest, c.digest)
 	}
 	return nil
-}
-
-func (m *Machine) request(r *Request) (out Outcome, err error) {
-	defer func() { m.sum.request(r, out.Status) }()
-	if r.Kind == OpenOrigin {
-		m.openOrigin(r)
-		return Outcome{Status: Applied}, nil
-	}
-	o := m.origins[r.Origin]
-	if o == nil {
-		return Outcome{Status: UnknownOrigin}, nil
-	}
-	o.seen = m.clock
-	o.ack(r.Acked)
-	if replies, ok := o.replies(r.Seq); ok {
-		return Outcome{Repeated, replies}, nil
-	}
-	switch {
-	case r.Seq < o.acked:
-		return Outcome{Status: Stale}, nil
-	case o.done.Len() >= MaxUnacked:
-		return Outcome{Status: Overrun}, nil
-	case !m.unchanged(r.Reads):
-		return Outcome{Status: Conflict}, nil
-	}
-	replies := make([]resp.Value, len(r.Calls))
-	room := int64(readRoom)
-	for i, c := range r.Calls {
-		cmd := m.cfg.Table.Lookup(c.Args)
-		if cmd == nil {
-			return Outcome{}, fmt.Errorf("%w: command %q is unknown to this program", ErrEntry, printable(c.Args))
-		}
-		m.sum.call(&r.Calls[i])
-		reply := m.run(cmd, c.DB, c.Args)
-		if cmd.Write == nil {
-			if room -= reply.Size(); room < 0 {
-				break
-			}
-		} else {
-			m.sum.reply(reply)
-		}
-		replies[i] = reply
-	}
-	o.finish(r.Seq, replies)
-	return Outcome{Applied, replies}, nil
-}
-
-func (m *Machine) unchanged(reads []command.KeyVersion) bool {
-	v := View{m: m}
-	for _, r := range reads {
-		version := uint64(0)
-		if e := v.findIn(r.DB, r.Key); e != nil {
-			version = e.version
-		}
-		if version != r.Version {
-			return false
-		}
-	}
-	return true
 }
 
 // Read answers a reading call from the state as it is. The caller holds off

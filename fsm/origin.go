@@ -58,6 +58,8 @@ const (
 	// Overrun: the origin has too many requests unacknowledged; nothing was
 	// applied.
 	Overrun
+	// Waiting: there was nothing for a Wait request, and nothing was applied.
+	Waiting
 )
 
 // ack notes that no reply below seq will be asked for again.
@@ -72,6 +74,13 @@ func (o *origin) ack(seq uint64) {
 			return
 		}
 		o.done.PopMin()
+	}
+}
+
+// forget notes that replies to these requests will not be asked for again.
+func (o *origin) forget(seqs []uint64) {
+	for _, seq := range seqs {
+		o.done.Delete(seq)
 	}
 }
 

@@ -104,7 +104,7 @@ func appendLower(dst, b []byte) []byte {
 func DataCommands() *Table {
 	return NewTable(
 		stringCommands, keyCommands, expireCommands, scanCommands, objectCommands, serverCommands,
-		hashCommands, listCommands, setCommands, zsetCommands, scriptCommands,
+		hashCommands, listCommands, setCommands, zsetCommands, scriptCommands, versionCommands,
 	)
 }
 

@@ -277,6 +277,9 @@ func (t *Tx) commit() {
 		c.entry.version = m.version
 		d.put(c.key, c.old, c.entry)
 		m.sum.stored(c.db, c.key, &c.entry)
+		if m.cfg.Changed != nil {
+			m.cfg.Changed(c.db, c.key)
+		}
 	}
 	m.counter += t.tokens
 	m.events = append(m.events, t.events...)

@@ -143,6 +143,8 @@ var (
 	// ErrConflict is returned when a key that the request had read has changed.
 	// The request was not applied.
 	ErrConflict = errors.New("a key that was read has changed")
+	// errNothing is the outcome of a wait for which an entry had nothing.
+	errNothing = errors.New("there is nothing to wait for yet")
 	// ErrStopped is returned when the group is stopped. Whether it was applied is
 	// unknown.
 	ErrStopped = errors.New("the group is stopped")
@@ -176,6 +178,7 @@ type Group struct {
 	queue    queue
 	rounds   rounds
 	progress progress
+	waits    waits
 	lead     atomic.Pointer[leadership] // nil unless this replica leads and may serve
 	leader   *leaderWatch
 	spaces   spaces
@@ -199,12 +202,14 @@ type Group struct {
 // cannot read; nothing is changed then.
 func Open(cfg Config) (*Group, error) {
 	g := &Group{
-		cfg: cfg, log: cfg.Log.With("group", cfg.Name), machine: fsm.New(cfg.Machine),
+		cfg: cfg, log: cfg.Log.With("group", cfg.Name),
 		stamp: stamp{came: time.Now()}, queue: newQueue(cfg.Limits.QueueBytes), leader: newLeaderWatch(),
 	}
 	if g.cfg.Space == nil {
 		g.cfg.Space = plenty
 	}
+	g.cfg.Machine.Changed = g.waits.changed
+	g.machine = fsm.New(g.cfg.Machine)
 	g.stopped, g.stop = context.WithCancel(context.Background())
 	g.store = watch(cfg.Storage, cfg.Timing.DiskStall, g.cfg.Space, g.fatal)
 
@@ -348,6 +353,7 @@ func (g *Group) fatal(err error) {
 func (g *Group) fail() bool {
 	first := !g.failed.Swap(true)
 	g.lead.Store(nil) // beginTerm looks at failed after it has set it
+	g.failWaits()
 	g.progress.end(ErrStopped)
 	return first
 }
@@ -356,6 +362,7 @@ func (g *Group) fail() bool {
 func (g *Group) Drain() {
 	g.stop()
 	g.queue.close(ErrStopped)
+	g.failWaits()
 	g.loops.Wait() // so that nothing more is sent on its way
 	// Entries in flight end before raft does: a future that raft drops at its end
 	// would be waited for for ever (hashicorp/raft#498).

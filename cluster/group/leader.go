@@ -25,6 +25,7 @@ func (l *leadership) now() int64 {
 func (g *Group) changeLead(leads bool) {
 	g.lead.Store(nil)
 	g.queue.fail(ErrNotLeader)
+	g.failWaits()
 	if leads {
 		g.beginTerm()
 	}
@@ -51,6 +52,7 @@ func (g *Group) beginTerm() {
 		g.lead.Store(&leadership{term: term, clock: clock, start: start})
 		if g.failed.Load() || g.raft.State() != raft.Leader || g.raft.CurrentTerm() != term {
 			g.lead.Store(nil)
+			g.failWaits()
 			return
 		}
 		g.log.Info("leading", "term", term)
@@ -74,6 +76,7 @@ func (g *Group) firstEntry(term uint64) []byte {
 func (g *Group) lostLead(l *leadership) {
 	if g.lead.CompareAndSwap(l, nil) {
 		g.queue.fail(ErrNotLeader)
+		g.failWaits()
 		g.queue.nudge()
 		g.leader.changed()
 	}

@@ -31,6 +31,7 @@ func (m *machine) Apply(l *raft.Log) any {
 	g := (*Group)(m)
 	done := g.apply(l)
 	if done != ErrStopped {
+		g.offerChanged()
 		g.reached(l.Index)
 	}
 	return done

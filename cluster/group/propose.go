@@ -117,6 +117,7 @@ func (p *proposer) send(due bool) bool {
 		}
 		p.ticked = time.Now()
 	}
+	calls = p.attend(calls)
 	p.sent = time.Now()
 	p.queue.took()
 	f := p.raft.ApplyLog(raft.Log{Data: p.entry(lead, calls)}, 0)
@@ -196,6 +197,8 @@ func statusError(s fsm.Status) error {
 		return ErrConflict
 	case fsm.Overrun:
 		return ErrBusy
+	case fsm.Waiting:
+		return errNothing
 	}
 	return ErrUncertain // Stale: nobody waits for it any more
 }

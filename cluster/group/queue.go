@@ -46,6 +46,21 @@ func (q *queue) addCall(c *Call) error {
 	return nil
 }
 
+// addCalls adds several calls, whose number is bounded, next to each other.
+func (q *queue) addCalls(calls []*Call) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed != nil {
+		return q.closed
+	}
+	for _, c := range calls {
+		q.bytes += int64(len(c.Request))
+	}
+	q.calls = append(q.calls, calls...)
+	q.signalIfRipe()
+	return nil
+}
+
 func (q *queue) addRead(done func(error)) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()

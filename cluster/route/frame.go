@@ -17,14 +17,15 @@ import (
 type frameType byte
 
 const (
-	frameWrite frameType = 1 + iota // group, then an encoded request
-	frameRead                       // group, then encoded calls
-	frameReply                      // status, hint, then replies
-	frameQuery                      // name, then JSON
-	framePing                       // nothing; answered by a reply
-	frameAgain                      // a write of which an earlier attempt may have been applied
-	framePulse                      // group; answered by its replica's term, clock and disk
-	framePost                       // node, origin, then what its Post was given
+	frameWrite  frameType = 1 + iota // group, then an encoded request
+	frameRead                        // group, then encoded calls
+	frameReply                       // status, hint, then replies
+	frameQuery                       // name, then JSON
+	framePing                        // nothing; answered by a reply
+	frameAgain                       // a write of which an earlier attempt may have been applied
+	framePulse                       // group; answered by its replica's term, clock and disk
+	frameWait                        // whether it is over, how long it has been, group, then an encoded request; answered when it is served
+	frameCancel                      // nothing; the frameWait with this id is over
 )
 
 // maxFrame bounds a frame: the largest query a client may send, and room.

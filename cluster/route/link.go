@@ -80,8 +80,6 @@ type link struct {
 	next    uint64
 	waiting map[uint64]func(answer)
 	out     []byte // frames to be written
-
-	posts postbox
 }
 
 // linkConn is one connection of a link.
@@ -93,23 +91,24 @@ type linkConn struct {
 }
 
 // send sends a frame and calls done with the answer, once. done must not block.
-// The frame's bytes are copied before send returns.
-func (l *link) send(kind frameType, fill func([]byte) []byte, done func(answer)) {
+// The frame's bytes are copied before send returns. The frame's id is 0 if it is not
+// on its way.
+func (l *link) send(kind frameType, fill func([]byte) []byte, done func(answer)) (id uint64) {
 	l.mu.Lock()
 	if l.conn == nil && !l.dialing {
 		if time.Since(l.failed) < linkRedial || !l.startDial() {
 			l.mu.Unlock()
 			done(answer{err: ErrUnreachable})
-			return
+			return 0
 		}
 	}
 	if len(l.out) > linkQueue {
 		l.mu.Unlock()
 		done(answer{err: group.ErrBusy})
-		return
+		return 0
 	}
 	l.next++
-	id := l.next
+	id = l.next
 	if len(l.waiting) == 0 && l.conn != nil {
 		l.conn.seen = time.Now() // silence before the first question is no sign
 	}
@@ -119,6 +118,21 @@ func (l *link) send(kind frameType, fill func([]byte) []byte, done func(answer))
 		l.conn.nudge()
 	}
 	l.mu.Unlock()
+	return id
+}
+
+// cancel says that nobody waits for the answer to a frameWait any more, unless it has
+// come. An answer comes all the same.
+func (l *link) cancel(id uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.waiting[id] == nil {
+		return
+	}
+	l.out = appendFrame(l.out, frameCancel, id, func(b []byte) []byte { return b })
+	if l.conn != nil {
+		l.conn.nudge()
+	}
 }
 
 func (c *linkConn) nudge() {

@@ -15,6 +15,7 @@ const maxOutstanding = fsm.MaxUnacked / 2
 // outbox numbers this node's requests to one group and knows which of them are
 // still waited for.
 type outbox struct {
+	origin   uint64 // what the numbers belong to
 	mu       sync.Mutex
 	next     uint64              // the last number given
 	acked    uint64              // all below are done
@@ -24,8 +25,8 @@ type outbox struct {
 	openedAt time.Time           // when it was last told; guarded by opening
 }
 
-func newOutbox() *outbox {
-	return &outbox{acked: 1, done: map[uint64]struct{}{}, freed: make(chan struct{}), opening: make(chan struct{}, 1)}
+func newOutbox(origin uint64) *outbox {
+	return &outbox{origin: origin, acked: 1, done: map[uint64]struct{}{}, freed: make(chan struct{}), opening: make(chan struct{}, 1)}
 }
 
 // begin numbers a request. It waits while too many are under way.
@@ -81,8 +82,7 @@ func (o *outbox) ack() uint64 {
 // open makes this run of the node known to a group. Many requests may find out
 // at once that it is not; the first does it, the others, whose attempts began
 // before, need not.
-func (r *Router) open(ctx context.Context, name string, began time.Time) {
-	box := r.outbox(name)
+func (r *Router) open(ctx context.Context, box *outbox, name string, began time.Time) {
 	select {
 	case box.opening <- struct{}{}:
 		defer func() { <-box.opening }()
@@ -92,7 +92,7 @@ func (r *Router) open(ctx context.Context, name string, began time.Time) {
 	if box.openedAt.After(began) {
 		return
 	}
-	req := fsm.Request{Kind: fsm.OpenOrigin, Origin: r.origin, Node: r.cfg.Node}
+	req := fsm.Request{Kind: fsm.OpenOrigin, Origin: box.origin, Node: r.cfg.Node}
 	w := &work{group: name, request: req.Append(nil)}
 	if _, ok, _ := r.wait(ctx, w, r.try(w)); ok {
 		box.openedAt = time.Now()

@@ -10,7 +10,7 @@ import (
 
 func TestOutboxKnowsWhatIsStillWaitedFor(t *testing.T) {
 	ctx := context.Background()
-	o := newOutbox()
+	o := newOutbox(1)
 	for want := uint64(1); want <= 4; want++ {
 		if seq, err := o.begin(ctx); seq != want || err != nil {
 			t.Fatalf("request %d got number %d (%v)", want, seq, err)
@@ -29,7 +29,7 @@ func TestOutboxKnowsWhatIsStillWaitedFor(t *testing.T) {
 // TestOutboxNeverAcknowledgesWhatIsUnderWay finishes requests in random order.
 func TestOutboxNeverAcknowledgesWhatIsUnderWay(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 1))
-	o := newOutbox()
+	o := newOutbox(1)
 	var under []uint64
 	for range 20000 {
 		if len(under) == 0 || len(under) < 50 && rnd.IntN(2) == 0 {
@@ -55,7 +55,7 @@ func TestOutboxNeverAcknowledgesWhatIsUnderWay(t *testing.T) {
 
 func TestOutboxHoldsBackWhatTheGroupWouldRefuse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := newOutbox()
+		o := newOutbox(1)
 		for range maxOutstanding {
 			if _, err := o.begin(context.Background()); err != nil {
 				t.Fatal(err)

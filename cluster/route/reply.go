@@ -36,6 +36,7 @@ var wireErrors = map[byte]error{
 	8:           ErrRefused,
 	9:           ErrTooLarge,
 	codeNoSpace: group.ErrNoSpace,
+	11:          group.ErrCancelled,
 }
 
 // codeNoSpace is followed by the level and the nodes of a [group.NoSpaceError].

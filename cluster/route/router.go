@@ -7,6 +7,7 @@
 package route
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -41,8 +42,6 @@ type Config struct {
 	Dial func(ctx context.Context, node string) (net.Conn, error)
 	// Query answers another node's query. It must return within seconds.
 	Query func(name string, in []byte) (out []byte, err error)
-	// Receive gets what other nodes post, in order. It must not block.
-	Receive func(in []byte) (out []byte, err error)
 	// Timeout is how long a request is tried. Default 10 s.
 	Timeout time.Duration
 	Log     *slog.Logger
@@ -52,13 +51,13 @@ type Config struct {
 type Router struct {
 	cfg    Config
 	origin uint64 // this run of the node
+	waits  waits
 	links  links
 
 	mu       sync.Mutex
 	outboxes map[string]*outbox
 	leaders  map[string]string // last known leader of groups without a replica here
 	conns    map[*served]struct{}
-	senders  map[string]*sender // of posts, by node
 	closed   bool
 
 	scripts atomic.Pointer[map[string]bool] // texts that all groups have loaded
@@ -70,8 +69,7 @@ type Router struct {
 // New returns a router. Close ends it.
 func New(cfg Config) *Router {
 	r := &Router{
-		cfg: cfg, origin: rand.Uint64(), outboxes: map[string]*outbox{}, leaders: map[string]string{}, conns: map[*served]struct{}{},
-		senders: map[string]*sender{},
+		cfg: cfg, origin: rand.Uint64(), waits: waits{origin: rand.Uint64()}, outboxes: map[string]*outbox{}, leaders: map[string]string{}, conns: map[*served]struct{}{},
 	}
 	r.links.dial = cfg.Dial
 	r.links.ctx, r.links.cancel = context.WithCancel(context.Background())
@@ -116,7 +114,7 @@ func (r *Router) outbox(group string) *outbox {
 	defer r.mu.Unlock()
 	o := r.outboxes[group]
 	if o == nil {
-		o = newOutbox()
+		o = newOutbox(r.origin)
 		r.outboxes[group] = o
 	}
 	return o
@@ -149,6 +147,9 @@ type work struct {
 	seq      uint64
 	request  []byte // encoded; nil for reads
 	maybe    bool   // an attempt may have been applied
+	kind     fsm.RequestKind
+	watched  []command.KeyVersion
+	wait     *wait // a blocking call
 }
 
 // Run sends calls, all of one group, in order and at once, and waits for their
@@ -179,6 +180,7 @@ type attempt struct {
 	node    string          // where, "" when there was nowhere to send it
 	changed <-chan struct{} // closed when the group's leader may have changed
 	began   time.Time
+	frame   uint64 // the id with which it was sent, 0 if it was not
 }
 
 // start numbers the work and makes the first attempt.
@@ -193,7 +195,8 @@ func (r *Router) start(ctx context.Context, w *work) (attempt, error) {
 			return attempt{}, &Error{Group: w.group, Cause: group.ErrBusy}
 		}
 		w.seq = seq
-		req := fsm.Request{Kind: fsm.Run, Origin: r.origin, Seq: seq, Acked: box.ack(), Calls: w.calls}
+		kind := cmp.Or(w.kind, fsm.Run)
+		req := fsm.Request{Kind: kind, Origin: r.origin, Seq: seq, Acked: box.ack(), Reads: w.watched, Calls: w.calls}
 		w.request = req.Append(make([]byte, 0, 64*len(w.calls)+32))
 	}
 	return r.try(w), nil
@@ -225,7 +228,7 @@ func (r *Router) finish(ctx context.Context, w *work, a attempt) ([]resp.Value, 
 		}
 		if unknown := errors.Is(err, group.ErrUnknownOrigin); unknown && !opened {
 			opened = true
-			r.open(ctx, w.group, a.began)
+			r.open(ctx, r.outbox(w.group), w.group, a.began)
 		} else {
 			opened = false
 			t := time.NewTimer(pause/2 + rand.N(pause/2))
@@ -313,12 +316,17 @@ func (r *Router) try(w *work) attempt {
 	}
 	kind := frameWrite
 	switch {
+	case w.wait != nil:
+		kind = frameWait
 	case w.readOnly:
 		kind = frameRead
 	case w.maybe:
 		kind = frameAgain
 	}
-	l.send(kind, func(b []byte) []byte {
+	a.frame = l.send(kind, func(b []byte) []byte {
+		if w.wait != nil {
+			b = w.wait.append(b)
+		}
 		b = appendString(b, w.group)
 		if w.readOnly {
 			return fsm.AppendCalls(b, w.calls)
@@ -363,6 +371,10 @@ func (r *Router) learn(name, node string) {
 
 // local has the replica on this node, which leads, do the work.
 func (r *Router) local(g *group.Group, w *work, done func(answer)) {
+	if w.wait != nil {
+		g.Wait(w.wait.prepare(done))
+		return
+	}
 	clock := slices.ContainsFunc(w.calls, func(c command.Call) bool { return c.Spec.Has(command.Clock) })
 	if w.readOnly {
 		g.Barrier(clock, func(err error) {
@@ -382,7 +394,7 @@ func (r *Router) local(g *group.Group, w *work, done func(answer)) {
 	// A lock that is held is refused without an entry of its own: the refusal is
 	// a read, and shares its barrier with all others. Not so once an attempt may
 	// have been applied: it may be this very request that holds the lock.
-	if _, ok := g.Refuse(w.calls); !ok || w.maybe {
+	if _, ok := g.Refuse(w.calls); !ok || w.maybe || len(w.watched) > 0 {
 		propose()
 		return
 	}

@@ -2,12 +2,8 @@ package route
 
 import (
 	"bufio"
-	"errors"
 	"net"
 	"sync"
-
-	"phonond/cluster/group"
-	"phonond/fsm"
 )
 
 // The bounds of what one link asks of this node at once.
@@ -45,6 +41,7 @@ type served struct {
 	net.Conn
 	router  *Router
 	queries chan struct{}
+	waits   servedWaits
 
 	mu   sync.Mutex
 	room *sync.Cond // out changed, or the connection broke
@@ -67,6 +64,7 @@ func (s *served) serve() {
 		}
 	}
 	s.Conn.Close()
+	s.waits.cancelAll()
 	writer.Wait()
 }
 
@@ -79,10 +77,12 @@ func (s *served) handle(f frame) bool {
 		done(answer{})
 	case framePulse:
 		done(s.router.pulse(f.payload))
-	case framePost:
-		done(s.router.posted(f))
 	case frameWrite, frameRead, frameAgain:
 		s.router.forwarded(f, done)
+	case frameWait:
+		s.router.forwardedWait(&s.waits, f, done)
+	case frameCancel:
+		s.waits.cancel(f.id)
 	case frameQuery:
 		s.queries <- struct{}{}
 		go func() {
@@ -142,45 +142,4 @@ func (s *served) write() {
 			buf = nil
 		}
 	}
-}
-
-// forwarded hands a request of another node to the replica here.
-func (r *Router) forwarded(f frame, done func(answer)) {
-	name, body, err := cutString(f.payload)
-	g := r.cfg.Groups[name]
-	switch {
-	case err != nil:
-		done(answer{err: ErrRefused})
-		return
-	case g == nil:
-		done(answer{err: ErrNoReplica})
-		return
-	case !g.Leads():
-		done(answer{err: group.ErrNotLeader, hint: g.Leader()})
-		return
-	}
-	w := work{group: name, maybe: f.kind == frameAgain}
-	if f.kind == frameRead {
-		w.calls, body, err = fsm.DecodeCalls(body)
-		w.readOnly = true
-	} else {
-		var req fsm.Request
-		request := body
-		req, body, err = fsm.DecodeRequest(body)
-		w.calls, w.request = req.Calls, request
-	}
-	if err != nil || len(body) > 0 || !r.known(name, w.calls) {
-		done(answer{err: ErrRefused})
-		return
-	}
-	r.local(g, &w, func(a answer) {
-		switch {
-		case a.at != nil:
-			go func() { done(answer{replies: a.at.Read(w.calls)}) }()
-			return
-		case errors.Is(a.err, group.ErrNotLeader):
-			a.hint = g.Leader()
-		}
-		done(a)
-	})
 }

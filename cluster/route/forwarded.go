@@ -1,0 +1,142 @@
+package route
+
+import (
+	"encoding/binary"
+	"errors"
+	"sync"
+	"time"
+
+	"phonond/cluster/group"
+	"phonond/fsm"
+)
+
+// forwarded hands a request of another node to the replica here.
+func (r *Router) forwarded(f frame, done func(answer)) {
+	name, body, err := cutString(f.payload)
+	g := r.cfg.Groups[name]
+	switch {
+	case err != nil:
+		done(answer{err: ErrRefused})
+		return
+	case g == nil:
+		done(answer{err: ErrNoReplica})
+		return
+	case !g.Leads():
+		done(answer{err: group.ErrNotLeader, hint: g.Leader()})
+		return
+	}
+	w := work{group: name, maybe: f.kind == frameAgain}
+	if f.kind == frameRead {
+		w.calls, body, err = fsm.DecodeCalls(body)
+		w.readOnly = true
+	} else {
+		var req fsm.Request
+		request := body
+		req, body, err = fsm.DecodeRequest(body)
+		w.calls, w.watched, w.request = req.Calls, req.Reads, request
+	}
+	if err != nil || len(body) > 0 || !r.known(name, w.calls) {
+		done(answer{err: ErrRefused})
+		return
+	}
+	r.local(g, &w, func(a answer) {
+		switch {
+		case a.at != nil:
+			go func() { done(answer{replies: a.at.Read(w.calls)}) }()
+			return
+		case errors.Is(a.err, group.ErrNotLeader):
+			a.hint = g.Leader()
+		}
+		done(a)
+	})
+}
+
+// servedWaits are the waits of one connection, by the ids of their frames.
+type servedWaits struct {
+	mu   sync.Mutex
+	byID map[uint64]servedWait
+}
+
+type servedWait struct {
+	group *group.Group
+	wait  *group.Wait
+}
+
+func (ws *servedWaits) add(id uint64, w servedWait) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	if ws.byID == nil {
+		ws.byID = map[uint64]servedWait{}
+	}
+	ws.byID[id] = w
+}
+
+func (ws *servedWaits) remove(id uint64) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	delete(ws.byID, id)
+}
+
+// cancel ends the wait with an id if it has no answer yet.
+func (ws *servedWaits) cancel(id uint64) {
+	ws.mu.Lock()
+	w, ok := ws.byID[id]
+	ws.mu.Unlock()
+	if ok {
+		w.group.CancelWait(w.wait)
+	}
+}
+
+// cancelAll ends all waits: the connection is lost, and their node asks anew.
+func (ws *servedWaits) cancelAll() {
+	ws.mu.Lock()
+	all := ws.byID
+	ws.byID = nil
+	ws.mu.Unlock()
+	for _, w := range all {
+		w.group.CancelWait(w.wait)
+	}
+}
+
+// forwardedWait lets a wait of another node begin at the replica here.
+func (r *Router) forwardedWait(ws *servedWaits, f frame, done func(answer)) {
+	if len(f.payload) == 0 {
+		done(answer{err: ErrRefused})
+		return
+	}
+	over := f.payload[0] != 0
+	age, n := binary.Uvarint(f.payload[1:])
+	if n <= 0 {
+		done(answer{err: ErrRefused})
+		return
+	}
+	name, body, err := cutString(f.payload[1+n:])
+	g := r.cfg.Groups[name]
+	switch {
+	case err != nil:
+		done(answer{err: ErrRefused})
+		return
+	case g == nil:
+		done(answer{err: ErrNoReplica})
+		return
+	}
+	req, body, err := fsm.DecodeRequest(body)
+	if err != nil || len(body) > 0 || req.Kind != fsm.Wait || !r.known(name, req.Calls) {
+		done(answer{err: ErrRefused})
+		return
+	}
+	w := wait{origin: req.Origin, seq: req.Seq, done: req.Done, call: req.Calls[0], over: over}
+	w.since = time.Now().Add(-min(time.Duration(age), maxAge) * time.Millisecond)
+	at := w.prepare(func(a answer) {
+		ws.remove(f.id)
+		if errors.Is(a.err, group.ErrNotLeader) {
+			a.hint = g.Leader()
+		}
+		done(a)
+	})
+	ws.add(f.id, servedWait{g, at})
+	g.Wait(at)
+}
+
+// maxAge bounds for how long another node may say that its client has waited, in ms.
+const maxAge = 365 * 24 * 60 * 60 * 1000
