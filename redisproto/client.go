@@ -42,6 +42,11 @@ type Client struct {
 	skipNext bool // ... and of the next
 	quit     bool // the connection ends after the replies
 
+	multi     *transaction // after MULTI, see transaction.go
+	watched   watches
+	executing bool         // inside EXEC: its reply is made, and written in one piece
+	queued    atomic.Int64 // commands after MULTI, -1 without
+
 	lastCmd    atomic.Pointer[command.Spec]
 	lastActive atomic.Int64 // unix milliseconds
 
@@ -75,6 +80,7 @@ func newClient(s *Server, id int64, conn net.Conn, config *tls.Config) *Client {
 		c.wire.Conn = c.wire.tls
 	}
 	c.lastActive.Store(c.created.UnixMilli())
+	c.queued.Store(-1)
 	c.forgetUser()
 	return c
 }
@@ -162,6 +168,10 @@ func (c *Client) line(now time.Time) string {
 		user = defaultUser // as Redis has it, whether authenticated or not
 	}
 	flags := ""
+	queued := c.queued.Load()
+	if queued >= 0 {
+		flags += "x"
+	}
 	if c.noEvict {
 		flags += "e"
 	}
@@ -173,10 +183,10 @@ func (c *Client) line(now time.Time) string {
 	}
 	idle := max(now.UnixMilli()-c.lastActive.Load(), 0) / 1000
 	waiting := c.wire.out.waiting.Load()
-	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=%d sub=0 psub=0 ssub=0 multi=-1 "+
+	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=%d sub=0 psub=0 ssub=0 multi=%d "+
 		"qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=%d omem=%d tot-mem=%d events=r cmd=%s user=%s "+
 		"redir=-1 resp=%d lib-name=%s lib-ver=%s",
-		c.id, c.addr, c.laddr, c.fd, c.name, int64(now.Sub(c.created)/time.Second), idle, flags, c.db,
+		c.id, c.addr, c.laddr, c.fd, c.name, int64(now.Sub(c.created)/time.Second), idle, flags, c.db, queued,
 		min(waiting, 1), waiting, waiting, cmd, user, c.proto, c.libName, c.libVer)
 }
 

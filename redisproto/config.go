@@ -54,6 +54,13 @@ type Config struct {
 	// MaxOutput bounds the replies that wait for a client that does not read,
 	// in bytes; beyond it the connection is closed. Default 32 MiB.
 	MaxOutput int
+	// MaxMulti bounds the arguments of the commands after MULTI, and the watched
+	// keys, in bytes. Default 64 MiB.
+	MaxMulti int
+	// MaxMultiCommands bounds the number of commands after MULTI. Default 1048576.
+	MaxMultiCommands int
+	// MaxWatched bounds the number of watched keys. Default 10000.
+	MaxWatched int
 
 	// Settings are rows of CONFIG beside those of the fields above, and win over
 	// them. Default none.
@@ -81,6 +88,9 @@ func DefaultConfig() Config {
 		MaxQuery:         64 << 20,
 		MaxInline:        64 << 10,
 		MaxOutput:        32 << 20,
+		MaxMulti:         64 << 20,
+		MaxMultiCommands: 1 << 20,
+		MaxWatched:       10000,
 		Logger:           slog.New(slog.DiscardHandler),
 	}
 }
@@ -103,6 +113,9 @@ func (c *Config) Validate() error {
 		{"MaxQuery", c.MaxQuery, 4 << 10, maxInt},
 		{"MaxInline", c.MaxInline, 256, maxInt},
 		{"MaxOutput", c.MaxOutput, minOutput, maxInt},
+		{"MaxMulti", c.MaxMulti, 1 << 10, maxInt},
+		{"MaxMultiCommands", c.MaxMultiCommands, 1, maxInt},
+		{"MaxWatched", c.MaxWatched, 1, maxInt},
 	} {
 		if n.value < n.low || n.value > n.high {
 			return fmt.Errorf("%w: %s is %d, not within %d and %d", ErrBadConfig, n.name, n.value, n.low, n.high)

@@ -1,6 +1,8 @@
 package redisproto
 
 import (
+	"slices"
+
 	"phonond/redisproto/command"
 	"phonond/redisproto/resp"
 )
@@ -15,12 +17,12 @@ const (
 // connCommands returns the rows of the commands that concern the connection,
 // or what the server is able to do.
 func connCommands() []Command {
-	return []Command{
+	return slices.Concat(multiCommands(), []Command{
 		early("auth", -2, preAuth, auth, "1.0.0", "[username] password", "Authenticates the connection."),
 		row("hello", -1, preAuth, hello, "6.0.0", "[protover [AUTH username password] [SETNAME clientname]]",
 			"Chooses the protocol version and tells about the server."),
-		row("quit", -1, preAuth, quit, "1.0.0", "", "Closes the connection."),
-		row("reset", 1, preAuth, reset, "6.2.0", "", "Returns the connection to the state in which it began."),
+		unqueued(row("quit", -1, preAuth, quit, "1.0.0", "", "Closes the connection.")),
+		unqueued(row("reset", 1, preAuth, reset, "6.2.0", "", "Returns the connection to the state in which it began.")),
 		early("ping", -1, command.Local|command.Fast, ping, "1.0.0", "[message]", "Replies PONG, or the message."),
 		early("echo", 2, anyTime|command.Fast, echoArg, "1.0.0", "message", "Replies the message."),
 		early("select", 2, anyTime|command.Fast, selectDB, "1.0.0", "index", "Chooses the database."),
@@ -70,7 +72,7 @@ func connCommands() []Command {
 				row("config|resetstat", 2, own|command.Admin, configResetStat, "2.0.0", "", "Resets the counters of INFO."),
 			},
 		},
-	}
+	})
 }
 
 type runFunc = func(c *Client, args [][]byte) resp.Value
@@ -90,6 +92,12 @@ func row(name string, arity int, flags command.Flags, run runFunc, since, syntax
 func early(name string, arity int, flags command.Flags, run runFunc, since, syntax, summary string) Command {
 	c := row(name, arity, flags, run, since, syntax, summary)
 	c.Early = true
+	return c
+}
+
+// unqueued makes a command run at once inside MULTI.
+func unqueued(c Command) Command {
+	c.Unqueued = true
 	return c
 }
 
@@ -123,6 +131,7 @@ func quit(c *Client, _ [][]byte) resp.Value {
 
 // RESET
 func reset(c *Client, _ [][]byte) resp.Value {
+	c.leaveMulti()
 	c.forgetUser()
 	c.change(func() {
 		c.db, c.proto, c.name = 0, 2, ""
@@ -134,16 +143,26 @@ func reset(c *Client, _ [][]byte) resp.Value {
 
 // SELECT index
 func selectDB(c *Client, args [][]byte) resp.Value {
-	n, ok := integer(args[1])
-	switch {
-	case !ok:
-		return resp.ErrNotInteger
-	case int64(int32(n)) != n:
-		return resp.Err("ERR value is out of range, value must between -2147483648 and 2147483647")
-	case n < 0 || n >= int64(c.srv.cfg.Databases):
-		return resp.ErrDBIndex
-	case int(n) != c.db:
-		c.change(func() { c.db = int(n) })
+	n, refusal := c.srv.database(args[1])
+	if refusal.IsError() {
+		return refusal
+	}
+	if n != c.db {
+		c.change(func() { c.db = n })
 	}
 	return resp.OK
+}
+
+// database reads the number of a database.
+func (s *Server) database(arg []byte) (db int, refusal resp.Value) {
+	n, ok := integer(arg)
+	switch {
+	case !ok:
+		return 0, resp.ErrNotInteger
+	case int64(int32(n)) != n:
+		return 0, resp.Err("ERR value is out of range, value must between -2147483648 and 2147483647")
+	case n < 0 || n >= int64(s.cfg.Databases):
+		return 0, resp.ErrDBIndex
+	}
+	return int(n), resp.Value{}
 }

@@ -22,11 +22,16 @@ type memory struct {
 	mu     sync.Mutex
 	data   map[string]string
 	calls  []int         // how many each Do got
+	execs  []int         // how many each Exec got
 	block  chan struct{} // when not nil, Do waits for it or for ctx
 	inside chan struct{} // gets a token when Do waits
+
+	versions map[string]uint64
 }
 
-func newMemory() *memory { return &memory{data: map[string]string{}} }
+func newMemory() *memory {
+	return &memory{data: map[string]string{}, versions: map[string]uint64{}}
+}
 
 func (m *memory) Specs() []*command.Spec {
 	return []*command.Spec{
@@ -69,7 +74,7 @@ func (m *memory) Do(ctx context.Context, calls []command.Call) []resp.Value {
 func (m *memory) one(call command.Call) resp.Value {
 	switch call.Spec.Name {
 	case "get":
-		if v, ok := m.data[fmt.Sprint(call.DB, " ", string(call.Args[1]))]; ok {
+		if v, ok := m.data[slot(call.DB, call.Args[1])]; ok {
 			return resp.Str(v)
 		}
 		return resp.Null
@@ -77,7 +82,8 @@ func (m *memory) one(call command.Call) resp.Value {
 		if len(call.Args) > 3 {
 			return resp.ErrSyntax
 		}
-		m.data[fmt.Sprint(call.DB, " ", string(call.Args[1]))] = string(call.Args[2])
+		m.data[slot(call.DB, call.Args[1])] = string(call.Args[2])
+		m.versions[slot(call.DB, call.Args[1])]++
 		return resp.OK
 	case "count":
 		return resp.Int(len(call.Args))
@@ -220,13 +226,39 @@ func (l *logBuffer) String() string {
 	return l.buf.String()
 }
 
-func (m *memory) Watch(context.Context, int, [][]byte) ([]command.KeyVersion, resp.Value) {
-	return nil, resp.ErrInternal
+func (m *memory) Watch(_ context.Context, db int, keys [][]byte) ([]command.KeyVersion, resp.Value) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var versions []command.KeyVersion
+	for _, key := range keys {
+		if string(key) == "elsewhere" {
+			return nil, resp.ErrCrossSlot
+		}
+		versions = append(versions, command.KeyVersion{DB: db, Key: key, Version: m.versions[slot(db, key)]})
+	}
+	return versions, resp.Value{}
 }
 
-func (m *memory) Exec(context.Context, []command.KeyVersion, []command.Call) resp.Value {
-	return resp.ErrInternal
+func (m *memory) Exec(_ context.Context, watched []command.KeyVersion, calls []command.Call) resp.Value {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.execs = append(m.execs, len(calls))
+	for _, w := range watched {
+		if m.versions[slot(w.DB, w.Key)] != w.Version {
+			return resp.NullArray
+		}
+	}
+	replies := []resp.Value{}
+	for _, call := range calls {
+		if call.Spec.FirstKey > 0 && string(call.Args[call.Spec.FirstKey]) == "elsewhere" {
+			return resp.ErrCrossSlot
+		}
+		replies = append(replies, m.one(call))
+	}
+	return resp.List(replies...)
 }
+
+func slot(db int, key []byte) string { return fmt.Sprint(db, " ", string(key)) }
 
 func (m *memory) Wait(context.Context, command.Call) (resp.Value, bool) {
 	return resp.ErrInternal, true

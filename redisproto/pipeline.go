@@ -77,15 +77,32 @@ func (c *Client) dispatch(args [][]byte) {
 	switch {
 	case !ok:
 		c.srv.stats.UnknownCommands.Add(1)
-		c.reply(unknown(e, args))
-		return
+		c.reject(nil, unknown(e, args))
 	case !e.spec.ArityOK(len(args)):
-		c.reply(resp.ErrArity(e.spec.Name))
-		return
+		c.reject(e, resp.ErrArity(e.spec.Name))
 	case c.user == "" && !e.spec.Has(command.NoAuth):
-		c.reply(resp.ErrNoAuth)
-		return
+		c.reject(e, resp.ErrNoAuth)
+	case c.multi != nil && !e.unqueued:
+		c.enqueue(e, args)
+	default:
+		c.execute(e, args)
 	}
+}
+
+// reject answers a command that is not executed. A transaction ends with it.
+func (c *Client) reject(e *entry, refusal resp.Value) {
+	if c.multi != nil {
+		c.multi.aborted = true
+	}
+	if e != nil && e.spec.Name == "exec" {
+		c.leaveMulti()
+		refusal = resp.Err("EXECABORT Transaction discarded because of: " + strings.TrimPrefix(refusal.Str, "ERR "))
+	}
+	c.reply(refusal)
+}
+
+// execute answers a command or adds it to the calls.
+func (c *Client) execute(e *entry, args [][]byte) {
 	if e.run != nil {
 		if !e.early {
 			c.settle()
@@ -155,7 +172,7 @@ func (c *Client) write(v resp.Value) {
 
 // flush sends the replies.
 func (c *Client) flush() {
-	if len(c.out) == 0 {
+	if len(c.out) == 0 || c.executing {
 		return
 	}
 	if _, err := c.wire.Write(c.out); err != nil {

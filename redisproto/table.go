@@ -21,6 +21,8 @@ type Command struct {
 	// Early says that Run needs nothing from the commands before it in a
 	// pipeline, and may run before they do. The replies keep their order.
 	Early bool
+	// Unqueued says that the command runs at once inside MULTI.
+	Unqueued bool
 	// Subs are the subcommands, named "container|sub". HELP is made from their
 	// specs and need not be among them.
 	Subs []Command
@@ -31,7 +33,9 @@ type entry struct {
 	spec  *command.Spec
 	run   func(c *Client, args [][]byte) resp.Value // nil: the backend's
 	early bool
-	subs  map[string]*entry // by name in lower case
+	// unqueued, see Command
+	unqueued bool
+	subs     map[string]*entry // by name in lower case
 }
 
 // table finds entries by name. It is immutable once made.
@@ -70,7 +74,7 @@ func newTable(specs []*command.Spec, rows ...[]Command) *table {
 // newEntry makes the entry of a local row, with a HELP if it is a container.
 func newEntry(row Command) *entry {
 	spec := row.Spec
-	e := &entry{spec: &spec, run: row.Run, early: row.Early}
+	e := &entry{spec: &spec, run: row.Run, early: row.Early, unqueued: row.Unqueued}
 	if row.Run == nil && (len(row.Subs) == 0 || spec.ArityOK(1)) {
 		panic("redisproto: command " + spec.Name + " has nothing to run")
 	}
