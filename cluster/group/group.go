@@ -43,6 +43,10 @@ type Config struct {
 	// called once, with an error if there is no answer. Nil means that reads go
 	// through the log.
 	Ask func(node string, done func(Pulse, error))
+	// Events gets what happened to keys ([fsm.Machine.TakeEvents]), entry by entry, where
+	// it was proposed; what a leader that was deposed meanwhile applies is left out. It
+	// must not block. May be nil.
+	Events func([]fsm.Event)
 	// Space tells how much room the disk below Storage has. It is asked before every
 	// write and must be quick. Nil means that there is always enough.
 	Space func() Space
@@ -180,6 +184,7 @@ type Group struct {
 	progress progress
 	waits    waits
 	lead     atomic.Pointer[leadership] // nil unless this replica leads and may serve
+	led      atomic.Uint64              // the last term in which it did
 	leader   *leaderWatch
 	spaces   spaces
 	opening  atomic.Bool // the first entry of a term is on its way

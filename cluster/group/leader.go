@@ -49,6 +49,7 @@ func (g *Group) beginTerm() {
 			return
 		}
 		clock, start := g.agreeClock()
+		g.led.Store(term)
 		g.lead.Store(&leadership{term: term, clock: clock, start: start})
 		if g.failed.Load() || g.raft.State() != raft.Leader || g.raft.CurrentTerm() != term {
 			g.lead.Store(nil)

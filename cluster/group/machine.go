@@ -57,11 +57,21 @@ func (g *Group) apply(l *raft.Log) any {
 		}
 		return ErrStopped
 	}
+	g.tellEvents(l.Term)
 	g.nextDeadline.Store(g.machine.NextDeadline())
 	g.stats.bytes.Add(int64(len(l.Data)))
 	g.stats.entries.Add(1)
 	g.stats.requests.Add(int64(len(e.Requests)))
 	return done
+}
+
+// tellEvents passes on what the entry that was just applied did to keys, if this
+// replica proposed it and no other leads by now: nobody wants old news behind new.
+func (g *Group) tellEvents(term uint64) {
+	events := g.machine.TakeEvents()
+	if len(events) > 0 && g.cfg.Events != nil && g.led.Load() == term && g.raft.CurrentTerm() == term {
+		g.cfg.Events(events)
+	}
 }
 
 // StoreConfiguration is called for membership changes. The machine does not
