@@ -26,6 +26,7 @@ const (
 	framePulse                       // group; answered by its replica's term, clock and disk
 	frameWait                        // whether it is over, how long it has been, group, then an encoded request; answered when it is served
 	frameCancel                      // nothing; the frameWait with this id is over
+	framePost                        // node, origin, then what its Post was given
 )
 
 // maxFrame bounds a frame: the largest query a client may send, and room.

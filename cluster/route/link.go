@@ -80,6 +80,8 @@ type link struct {
 	next    uint64
 	waiting map[uint64]func(answer)
 	out     []byte // frames to be written
+
+	posts postbox
 }
 
 // linkConn is one connection of a link.

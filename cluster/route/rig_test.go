@@ -31,6 +31,9 @@ type rig struct {
 	level atomic.Uint32 // of every disk
 	// wrap may change a connection that a node dials.
 	wrap func(from string, c net.Conn) net.Conn
+
+	mu    sync.Mutex
+	posts map[string][]string // what nodes were posted
 }
 
 type node struct {
@@ -49,7 +52,7 @@ var dataTable = fsm.DataCommands()
 func bubble(t *testing.T, test func(r *rig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		r := &rig{t: t, net: simnet.New(), nodes: map[string]*node{}, leads: map[string]string{"east": "e", "west": "w"}}
+		r := &rig{t: t, net: simnet.New(), nodes: map[string]*node{}, leads: map[string]string{"east": "e", "west": "w"}, posts: map[string][]string{}}
 		var err error
 		r.table, err = NewTable(1, ranges("east", "west"), nil)
 		if err != nil {
@@ -110,6 +113,7 @@ func (r *rig) config(name string, groups map[string]*group.Group) Config {
 			return c, err
 		},
 		Query:   func(name string, in []byte) ([]byte, error) { return append([]byte(name+":"), in...), nil },
+		Receive: func(in []byte) ([]byte, error) { return r.receive(name, in) },
 		Timeout: 10 * time.Second, Log: slog.New(slog.DiscardHandler),
 	}
 }

@@ -42,6 +42,8 @@ type Config struct {
 	Dial func(ctx context.Context, node string) (net.Conn, error)
 	// Query answers another node's query. It must return within seconds.
 	Query func(name string, in []byte) (out []byte, err error)
+	// Receive gets what other nodes post, in order. It must not block.
+	Receive func(in []byte) (out []byte, err error)
 	// Timeout is how long a request is tried. Default 10 s.
 	Timeout time.Duration
 	Log     *slog.Logger
@@ -58,6 +60,7 @@ type Router struct {
 	outboxes map[string]*outbox
 	leaders  map[string]string // last known leader of groups without a replica here
 	conns    map[*served]struct{}
+	senders  map[string]*sender // of posts, by node
 	closed   bool
 
 	scripts atomic.Pointer[map[string]bool] // texts that all groups have loaded
@@ -70,6 +73,7 @@ type Router struct {
 func New(cfg Config) *Router {
 	r := &Router{
 		cfg: cfg, origin: rand.Uint64(), waits: waits{origin: rand.Uint64()}, outboxes: map[string]*outbox{}, leaders: map[string]string{}, conns: map[*served]struct{}{},
+		senders: map[string]*sender{},
 	}
 	r.links.dial = cfg.Dial
 	r.links.ctx, r.links.cancel = context.WithCancel(context.Background())

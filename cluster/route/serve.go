@@ -77,6 +77,8 @@ func (s *served) handle(f frame) bool {
 		done(answer{})
 	case framePulse:
 		done(s.router.pulse(f.payload))
+	case framePost:
+		done(s.router.posted(f))
 	case frameWrite, frameRead, frameAgain:
 		s.router.forwarded(f, done)
 	case frameWait:

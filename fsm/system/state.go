@@ -34,6 +34,8 @@ type State struct {
 	Slots     []Slots  `json:"slots"`
 	Rules     []Rule   `json:"rules,omitempty"`
 	Groups    []Group  `json:"groups"`
+	// Settings are those that all nodes share, by name.
+	Settings map[string]string `json:"settings,omitempty"`
 }
 
 // Region is a region that owns keys.
@@ -113,6 +115,8 @@ var ErrState = errors.New("system: not a state this program knows")
 var (
 	errNotState = resp.Err("ERR " + ErrState.Error())
 	errNotNode  = resp.Err("ERR not what a node says of itself")
+
+	errNotSetting = resp.Err("ERR not a setting, or one too many")
 )
 
 // Decode reads a state and checks that its parts fit each other. The error wraps
@@ -148,6 +152,7 @@ func Commands() *fsm.Table {
 	return fsm.NewTable([]fsm.Command{
 		{Spec: spec("sys.init", 2, command.Write), Write: initialize},
 		{Spec: spec("sys.node", 2, command.Write), Write: putNode},
+		{Spec: spec("sys.setting", 3, command.Write), Write: putSetting},
 		{Spec: spec("sys.state", 1, command.ReadOnly), Read: readState},
 	})
 }
@@ -202,6 +207,29 @@ func putNode(t *fsm.Tx, args [][]byte) resp.Value {
 	}
 	t.PutString(key, s.Encode())
 	return resp.OK
+}
+
+// SYS.SETTING name value changes a setting of all nodes. It returns the epoch of a state
+// that has it.
+func putSetting(t *fsm.Tx, args [][]byte) resp.Value {
+	text, _ := t.String(key)
+	s, err := Decode(text)
+	if err != nil {
+		return errNotState
+	}
+	name, value := string(args[1]), string(args[2])
+	if old, ok := s.Settings[name]; ok && old == value {
+		return resp.Int64(int64(s.Epoch))
+	}
+	if s.Settings == nil {
+		s.Settings = map[string]string{}
+	}
+	s.Settings[name] = value
+	if s.Epoch++; s.validate() != nil {
+		return errNotSetting
+	}
+	t.PutString(key, s.Encode())
+	return resp.Int64(int64(s.Epoch))
 }
 
 // SYS.STATE returns the state, nil before the first.

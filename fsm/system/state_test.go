@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -26,6 +27,7 @@ func sample() *State {
 			{Name: "system", Home: "east", Voters: []string{"e1", "w1", "n1"}, Leaders: []string{"e1", "w1"}},
 			{Name: "east", Home: "east", Voters: []string{"e1"}, Learners: []string{"w1"}, Leaders: []string{"e1"}},
 		},
+		Settings: map[string]string{"notify-keyspace-events": "AKE", "other": ""},
 	}
 }
 
@@ -68,6 +70,9 @@ func TestStatesThatContradictThemselvesAreRefused(t *testing.T) {
 		"slots the wrong way":      func(s *State) { s.Slots[1].Last = 0 },
 		"slots of a witness":       func(s *State) { s.Slots[1].Region = "north" },
 		"a rule for no region":     func(s *State) { s.Rules[0].Region = "" },
+		"a setting without name":   func(s *State) { s.Settings[""] = "x" },
+		"a setting of a long name": func(s *State) { s.Settings[strings.Repeat("x", maxSettingName+1)] = "x" },
+		"a setting too long":       func(s *State) { s.Settings["x"] = strings.Repeat("x", maxSettingValue+1) },
 		"a rule for another place": func(s *State) { s.Rules[0].Region = "south" },
 	} {
 		s := sample()
@@ -188,6 +193,44 @@ func TestNewsOfNodes(t *testing.T) {
 		}
 		if got := g.state().Epoch; got != wantEpoch {
 			t.Errorf("%s: epoch %d", what, got)
+		}
+	}
+}
+
+func TestSettings(t *testing.T) {
+	g := newGroup(t)
+	if v := g.do("SYS.SETTING", "a", "1"); !v.IsError() {
+		t.Fatalf("before the first state: %v", v)
+	}
+	first := sample()
+	first.Settings = nil
+	g.do("SYS.INIT", first.Encode())
+	for _, step := range []struct {
+		name, value string
+		epoch       int64
+	}{{"a", "1", 4}, {"a", "1", 4}, {"a", "2", 5}, {"b", "", 6}, {"b", "", 6}, {"c\r\n", strings.Repeat("x", maxSettingValue), 7}} {
+		if v := g.do("SYS.SETTING", step.name, step.value); v.Int != step.epoch {
+			t.Errorf("%s=%.9s: %v, not %d", step.name, step.value, v, step.epoch)
+		}
+		if s := g.state(); s.Settings[step.name] != step.value || s.Epoch != uint64(step.epoch) {
+			t.Errorf("%s=%.9s: the state is %+v", step.name, step.value, s)
+		}
+	}
+	before := g.state().Encode()
+	for name, value := range map[string]string{
+		"": "x", strings.Repeat("x", maxSettingName+1): "x", "long": strings.Repeat("x", maxSettingValue+1), "\xff": "x", "bytes": "\xff",
+	} {
+		if v := g.do("SYS.SETTING", name, value); !v.IsError() {
+			t.Errorf("%.9q=%.9q: %v", name, value, v)
+		}
+	}
+	if after := g.state().Encode(); after != before {
+		t.Errorf("what was refused changed\n%s\nto\n%s", before, after)
+	}
+	for i := range 2 * maxSettings {
+		v := g.do("SYS.SETTING", fmt.Sprint(i), "x")
+		if room := i+3 < maxSettings; v.IsError() == room {
+			t.Fatalf("setting %d: %v", i+3, v)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"unicode/utf8"
 )
 
 // slots is the number of slots, which belong to regions in ranges without a gap.
@@ -45,7 +46,7 @@ func (s *State) validate() error {
 		known("region", slices.Concat(regions, s.Witnesses), names(s.Nodes, func(n *Node) string { return n.Region })),
 		known("region", regions, names(s.Rules, func(r *Rule) string { return r.Region })),
 		known("region", regions, names(s.Groups, func(g *Group) string { return g.Home })),
-		s.validateSlots(regions), s.validateGroups(nodes),
+		s.validateSlots(regions), s.validateGroups(nodes), s.validateSettings(),
 	)
 }
 
@@ -72,6 +73,25 @@ func (s *State) validateGroups(nodes []string) error {
 		replicas := g.Replicas()
 		if err := errors.Join(unique("replica", replicas), known("node", nodes, replicas), known("voter", g.Voters, g.Leaders)); err != nil {
 			return fmt.Errorf("group %q: %w", g.Name, err)
+		}
+	}
+	return nil
+}
+
+// The bounds of the settings, which every change of the state copies.
+const (
+	maxSettings     = 64
+	maxSettingName  = 64
+	maxSettingValue = 4096
+)
+
+func (s *State) validateSettings() error {
+	if len(s.Settings) > maxSettings {
+		return fmt.Errorf("%d settings", len(s.Settings))
+	}
+	for name, value := range s.Settings {
+		if name == "" || len(name) > maxSettingName || len(value) > maxSettingValue || !utf8.ValidString(name+value) {
+			return fmt.Errorf("setting %q is empty, too long or not text", name)
 		}
 	}
 	return nil
