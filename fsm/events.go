@@ -91,6 +91,11 @@ func (m *Machine) TakeEvents() []Event {
 	return events
 }
 
+// events returns the class of events of the commands for a type.
+func (k kind) events() EventClass {
+	return [...]EventClass{EventString, EventList, EventSet, EventZSet, EventHash}[k]
+}
+
 // gather starts the gathering of an entry's events.
 func (m *Machine) gather() {
 	m.events, m.wanted = nil, 0

@@ -101,7 +101,7 @@ func (t *Tx) setFields(name string, args [][]byte) (added int, fault resp.Value)
 			added++
 		}
 	}
-	t.setObject(args[1], h)
+	t.setObject(args[1], h, "hset")
 	return added, resp.Value{}
 }
 
@@ -113,15 +113,15 @@ func hsetnxCmd(t *Tx, args [][]byte) resp.Value {
 	if _, ok := h.field(args[2]); ok {
 		return resp.Int(0)
 	}
-	t.setField(args[1], h, args[2], string(args[3]))
+	t.setField(args[1], h, args[2], string(args[3]), "hset")
 	return resp.Int(1)
 }
 
-// setField stores one field of the hash under key.
-func (t *Tx) setField(key []byte, h hash, name []byte, value string) {
+// setField stores one field of the hash under key, and tells of the event.
+func (t *Tx) setField(key []byte, h hash, name []byte, value, event string) {
 	h = h.edit(t)
 	h.set(string(name), value)
-	t.setObject(key, h)
+	t.setObject(key, h, event)
 }
 
 func hgetCmd(v *View, args [][]byte) resp.Value {
@@ -196,7 +196,7 @@ func hdelCmd(t *Tx, args [][]byte) resp.Value {
 		}
 	}
 	if n > 0 {
-		t.setObject(args[1], h)
+		t.setObject(args[1], h, "hdel")
 	}
 	return resp.Int(n)
 }

@@ -26,7 +26,7 @@ func hincrbyCmd(t *Tx, args [][]byte) resp.Value {
 		return resp.ErrOverflow
 	}
 	n += by
-	t.setField(args[1], h, args[2], strconv.FormatInt(n, 10))
+	t.setField(args[1], h, args[2], strconv.FormatInt(n, 10), "hincrby")
 	return resp.Int64(n)
 }
 
@@ -55,7 +55,7 @@ func hincrbyfloatCmd(t *Tx, args [][]byte) resp.Value {
 		return resp.ErrNaN
 	}
 	s = formatLongDouble(sum)
-	t.setField(args[1], h, args[2], s)
+	t.setField(args[1], h, args[2], s, "hincrbyfloat")
 	return resp.Str(s)
 }
 

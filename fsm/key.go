@@ -83,7 +83,7 @@ func renameCmd(t *Tx, args [][]byte) resp.Value {
 	if e == nil {
 		return resp.ErrNoSuchKey
 	}
-	t.moveTo(args[1], t.db, args[2], *e)
+	t.rename(args[1], args[2], *e)
 	return resp.OK
 }
 
@@ -95,17 +95,28 @@ func renamenxCmd(t *Tx, args [][]byte) resp.Value {
 	if t.find(args[2]) != nil {
 		return resp.Int(0)
 	}
-	t.moveTo(args[1], t.db, args[2], *e)
+	t.rename(args[1], args[2], *e)
 	return resp.Int(1)
 }
 
-// moveTo moves what key holds, with its deadline, to another key and database.
-func (t *Tx) moveTo(key []byte, db int, to []byte, e entry) {
-	if db == t.db && string(to) == string(key) {
+// rename moves what key holds, with its deadline, to another key.
+func (t *Tx) rename(key, to []byte, e entry) {
+	if string(to) == string(key) {
 		return
 	}
-	t.putIn(db, to, e)
-	t.delete(key)
+	t.overwriteIn(t.db, to, e)
+	t.deleteIn(t.db, key)
+	t.notify(EventGeneric, "rename_from", key)
+	t.notify(EventGeneric, "rename_to", to)
+}
+
+// overwriteIn is putIn for the commands that in Redis delete a key before they store
+// it: it is told to be new even if it was there.
+func (t *Tx) overwriteIn(db int, key []byte, e entry) {
+	if t.findIn(db, key) != nil {
+		t.notifyIn(db, EventNew, "new", key)
+	}
+	t.putIn(db, key, e)
 }
 
 // parseDB reads the number of a database.
@@ -145,7 +156,8 @@ func copyCmd(t *Tx, args [][]byte) resp.Value {
 	if e == nil || !replace && t.findIn(db, args[2]) != nil {
 		return resp.Int(0)
 	}
-	t.putIn(db, args[2], *e)
+	t.overwriteIn(db, args[2], *e)
+	t.notifyIn(db, EventGeneric, "copy_to", args[2])
 	return resp.Int(1)
 }
 
@@ -161,7 +173,10 @@ func moveCmd(t *Tx, args [][]byte) resp.Value {
 	if e == nil || t.findIn(db, args[1]) != nil {
 		return resp.Int(0)
 	}
-	t.moveTo(args[1], db, args[1], *e)
+	t.putIn(db, args[1], *e)
+	t.deleteIn(t.db, args[1])
+	t.notify(EventGeneric, "move_from", args[1])
+	t.notifyIn(db, EventGeneric, "move_to", args[1])
 	return resp.Int(1)
 }
 

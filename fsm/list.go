@@ -75,6 +75,22 @@ const (
 	right end = true
 )
 
+// pushed and popped are the events of putting an element there and removing one.
+
+func (e end) pushed() string {
+	if e == left {
+		return "lpush"
+	}
+	return "rpush"
+}
+
+func (e end) popped() string {
+	if e == left {
+		return "lpop"
+	}
+	return "rpop"
+}
+
 func (l list) push(at end, element string) {
 	if at == left {
 		l.head--
@@ -160,7 +176,7 @@ func (t *Tx) push(args [][]byte, at end, onlyIfThere bool) resp.Value {
 	for _, element := range args[2:] {
 		l.push(at, string(element))
 	}
-	t.setObject(args[1], l)
+	t.setObject(args[1], l, at.pushed())
 	return resp.Int(l.len())
 }
 
@@ -202,7 +218,7 @@ func (t *Tx) popElements(key []byte, l list, at end, count int64) []resp.Value {
 	for i := range elems {
 		elems[i] = resp.Str(l.pop(at))
 	}
-	t.setObject(key, l)
+	t.setObject(key, l, at.popped())
 	return elems
 }
 

@@ -44,7 +44,7 @@ func lsetCmd(t *Tx, args [][]byte) resp.Value {
 	}
 	l = l.edit()
 	l.tree.Set(l.head+i, string(args[3]))
-	t.setObject(args[1], l)
+	t.setObject(args[1], l, "lset")
 	return resp.OK
 }
 
@@ -84,7 +84,7 @@ func lremCmd(t *Tx, args [][]byte) resp.Value {
 		if !gone[i] {
 			put(e)
 		}
-	}))
+	}), "lrem")
 	return resp.Int(len(found))
 }
 
@@ -129,7 +129,7 @@ func linsertCmd(t *Tx, args [][]byte) resp.Value {
 	if !done {
 		return resp.Int(-1)
 	}
-	t.setObject(args[1], r)
+	t.setObject(args[1], r, "linsert")
 	return resp.Int(r.len())
 }
 
@@ -148,6 +148,7 @@ func ltrimCmd(t *Tx, args [][]byte) resp.Value {
 	from, to := clampRange(start, stop, l.len())
 	switch kept := to - from + 1; {
 	case kept == l.len():
+		t.notify(EventList, "ltrim", args[1])
 	case kept < l.len()/2:
 		r := list{}.edit()
 		l.each(from, func(i int, element string) bool {
@@ -156,7 +157,7 @@ func ltrimCmd(t *Tx, args [][]byte) resp.Value {
 			}
 			return i < to
 		})
-		t.setObject(args[1], r)
+		t.setObject(args[1], r, "ltrim")
 	default:
 		l = l.edit()
 		for range l.len() - 1 - to {
@@ -165,7 +166,7 @@ func ltrimCmd(t *Tx, args [][]byte) resp.Value {
 		for range from {
 			l.pop(left)
 		}
-		t.setObject(args[1], l)
+		t.setObject(args[1], l, "ltrim")
 	}
 	return resp.OK
 }

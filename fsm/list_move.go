@@ -33,22 +33,23 @@ func (t *Tx) moveElement(source, destination []byte, from, to end) resp.Value {
 	case src.len() == 0:
 		return resp.Null
 	}
-	if _, ok := get[list](&t.View, destination); !ok {
+	dst, ok := get[list](&t.View, destination)
+	if !ok {
 		return resp.ErrWrongType
 	}
+	src = src.edit()
+	element := src.pop(from)
 	if string(source) == string(destination) {
-		src = src.edit()
-		element := src.pop(from)
 		src.push(to, element)
-		t.setObject(source, src)
+		t.setObject(source, src, to.pushed())
+		t.notify(EventList, from.popped(), source)
 		return resp.Str(element)
 	}
-	elems := t.popElements(source, src, from, 1)
-	dst, _ := get[list](&t.View, destination)
 	dst = dst.edit()
-	dst.push(to, elems[0].Str)
-	t.setObject(destination, dst)
-	return elems[0]
+	dst.push(to, element)
+	t.setObject(destination, dst, to.pushed())
+	t.setObject(source, src, from.popped())
+	return resp.Str(element)
 }
 
 func lmpopCmd(t *Tx, args [][]byte) resp.Value {

@@ -258,6 +258,7 @@ func (s *scriptRun) touchOrSet() resp.Value {
 	s.changes, s.grows = true, true
 	if s.tx != nil {
 		s.tx.setString(s.keys[0], string(token), at)
+		s.tx.notify(EventGeneric, "expire", s.keys[0])
 	}
 	return resp.Int(1)
 }

@@ -86,7 +86,7 @@ func saddCmd(t *Tx, args [][]byte) resp.Value {
 		}
 	}
 	if n > 0 {
-		t.setObject(args[1], s)
+		t.setObject(args[1], s, "sadd")
 	}
 	return resp.Int(n)
 }
@@ -104,7 +104,7 @@ func sremCmd(t *Tx, args [][]byte) resp.Value {
 		}
 	}
 	if n > 0 {
-		t.setObject(args[1], s)
+		t.setObject(args[1], s, "srem")
 	}
 	return resp.Int(n)
 }
@@ -180,7 +180,7 @@ func spopCmd(t *Tx, args [][]byte) resp.Value {
 		elems[i] = resp.Str(n.key)
 		s.delete([]byte(n.key))
 	}
-	t.setObject(args[1], s)
+	t.setObject(args[1], s, "spop")
 	if len(args) == 2 {
 		return elems[0]
 	}
@@ -213,11 +213,14 @@ func smoveCmd(t *Tx, args [][]byte) resp.Value {
 	case !from.has(member):
 		return resp.Int(0)
 	default:
-		from, to = from.edit(t), to.edit(t)
+		from = from.edit(t)
 		from.delete(member)
-		to.add(string(member))
-		t.setObject(args[1], from)
-		t.setObject(args[2], to)
+		t.setObject(args[1], from, "srem")
+		if !to.has(member) {
+			to = to.edit(t)
+			to.add(string(member))
+			t.setObject(args[2], to, "sadd")
+		}
 		return resp.Int(1)
 	}
 }

@@ -22,17 +22,23 @@ func (v *View) combine(op setOp, keys [][]byte) resp.Value {
 	return op(v.m.hasher(), sets).reply()
 }
 
-func sunionstoreCmd(t *Tx, args [][]byte) resp.Value { return t.combineStore(union, args) }
-func sinterstoreCmd(t *Tx, args [][]byte) resp.Value { return t.combineStore(intersect, args) }
-func sdiffstoreCmd(t *Tx, args [][]byte) resp.Value  { return t.combineStore(subtract, args) }
+func sunionstoreCmd(t *Tx, args [][]byte) resp.Value {
+	return t.combineStore(union, args, "sunionstore")
+}
+func sinterstoreCmd(t *Tx, args [][]byte) resp.Value {
+	return t.combineStore(intersect, args, "sinterstore")
+}
+func sdiffstoreCmd(t *Tx, args [][]byte) resp.Value {
+	return t.combineStore(subtract, args, "sdiffstore")
+}
 
-func (t *Tx) combineStore(op setOp, args [][]byte) resp.Value {
+func (t *Tx) combineStore(op setOp, args [][]byte, event string) resp.Value {
 	sets, ok := t.sets(args[2:])
 	if !ok {
 		return resp.ErrWrongType
 	}
 	result := op(t.m.hasher(), sets)
-	t.replaceObject(args[1], result)
+	t.replaceObject(args[1], result, event)
 	return resp.Int(result.len())
 }
 

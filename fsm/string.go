@@ -63,13 +63,15 @@ func getString(v *View, key []byte) (s string, found, ok bool) {
 	}
 }
 
-// replaceString changes the string under key, which keeps its deadline.
-func (t *Tx) replaceString(key []byte, s string) {
+// replaceString changes the string under key, which keeps its deadline, and tells of
+// the event.
+func (t *Tx) replaceString(key []byte, s, event string) {
 	at := int64(0)
 	if e := t.find(key); e != nil {
 		at = e.deadline
 	}
-	t.setString(key, s, at)
+	t.putIn(t.db, key, entry{str: s, deadline: at})
+	t.notify(EventString, event, key)
 }
 
 func getCmd(v *View, args [][]byte) resp.Value {
@@ -113,8 +115,11 @@ func setCmd(t *Tx, args [][]byte) resp.Value {
 		at = old.deadline
 	}
 	t.setString(args[1], string(args[2]), at)
-	if passed {
-		t.delete(args[1])
+	if o.expiry != nil {
+		t.notify(EventGeneric, "expire", args[1])
+	}
+	if passed && t.deleteIn(t.db, args[1]) {
+		t.notify(EventExpired, "expired", args[1])
 	}
 	return reply
 }
@@ -158,6 +163,7 @@ func (t *Tx) setWithTTL(name string, unit int64, args [][]byte) resp.Value {
 		return fault
 	}
 	t.setString(args[1], string(args[3]), at)
+	t.notify(EventGeneric, "expire", args[1])
 	return resp.OK
 }
 

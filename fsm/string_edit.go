@@ -44,7 +44,7 @@ func (t *Tx) increment(key []byte, by int64) resp.Value {
 		return resp.ErrOverflow
 	}
 	n += by
-	t.replaceString(key, strconv.FormatInt(n, 10))
+	t.replaceString(key, strconv.FormatInt(n, 10), "incrby")
 	return resp.Int64(n)
 }
 
@@ -70,7 +70,7 @@ func incrbyfloatCmd(t *Tx, args [][]byte) resp.Value {
 		return resp.ErrNaN
 	}
 	s = formatLongDouble(sum)
-	t.replaceString(args[1], s)
+	t.replaceString(args[1], s, "incrbyfloat")
 	return resp.Str(s)
 }
 
@@ -82,7 +82,7 @@ func appendCmd(t *Tx, args [][]byte) resp.Value {
 	case len(s)+len(args[2]) > MaxString:
 		return resp.ErrStringTooLong
 	}
-	t.replaceString(args[1], s+string(args[2]))
+	t.replaceString(args[1], s+string(args[2]), "append")
 	return resp.Int(len(s) + len(args[2]))
 }
 
@@ -115,7 +115,7 @@ func setrangeCmd(t *Tx, args [][]byte) resp.Value {
 	b := make([]byte, max(len(s), int(offset)+len(part)))
 	copy(b, s)
 	copy(b[offset:], part)
-	t.replaceString(args[1], string(b))
+	t.replaceString(args[1], string(b), "setrange")
 	return resp.Int(len(b))
 }
 

@@ -170,12 +170,15 @@ func (t *Tx) putIn(db int, key []byte, e entry) {
 // setString stores a string with the given deadline, 0 for none.
 func (t *Tx) setString(key []byte, s string, deadline int64) {
 	t.putIn(t.db, key, entry{str: s, deadline: deadline})
+	t.notify(EventString, "set", key)
 }
 
-// setObject stores an object under key, which keeps its deadline if it has one.
-// An empty object removes the key.
-func (t *Tx) setObject(key []byte, o object) {
+// setObject stores an object under key, which keeps its deadline if it has one, and
+// tells of the event. An empty object removes the key.
+func (t *Tx) setObject(key []byte, o object, event string) {
+	class := o.kind().events()
 	if o.len() == 0 {
+		t.notify(class, event, key)
 		t.delete(key)
 		return
 	}
@@ -184,16 +187,18 @@ func (t *Tx) setObject(key []byte, o object) {
 		e.deadline = old.deadline
 	}
 	t.putIn(t.db, key, e)
+	t.notify(class, event, key)
 }
 
-// replaceObject stores an object under key, whatever it held, without a
-// deadline. An empty object removes the key.
-func (t *Tx) replaceObject(key []byte, o object) {
+// replaceObject stores an object under key, whatever it held, without a deadline,
+// and tells of the event. An empty object removes the key.
+func (t *Tx) replaceObject(key []byte, o object, event string) {
 	if o.len() == 0 {
 		t.delete(key)
 		return
 	}
 	t.putIn(t.db, key, entry{obj: o})
+	t.notify(o.kind().events(), event, key)
 }
 
 // setDeadline changes when a key that is there expires, 0 for never. A deadline
@@ -210,12 +215,25 @@ func (t *Tx) setDeadline(key []byte, at int64) {
 	changed := *e
 	changed.deadline = at
 	t.putIn(t.db, key, changed)
+	switch {
+	case at != 0:
+		t.notify(EventGeneric, "expire", key)
+	case e.deadline != 0:
+		t.notify(EventGeneric, "persist", key)
+	}
 }
 
 // delete removes key and reports whether it was there.
-func (t *Tx) delete(key []byte) bool { return t.deleteIn(t.db, key) }
+func (t *Tx) delete(key []byte) bool {
+	deleted := t.deleteIn(t.db, key)
+	if deleted {
+		t.notify(EventGeneric, "del", key)
+	}
+	return deleted
+}
 
-// deleteIn removes key from database db and reports whether it was there.
+// deleteIn removes key from database db, of which it tells nobody, and reports
+// whether it was there.
 func (t *Tx) deleteIn(db int, key []byte) bool {
 	if t.findIn(db, key) == nil {
 		return false

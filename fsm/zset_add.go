@@ -90,17 +90,22 @@ func (t *Tx) zadd(key []byte, o zaddOptions, elems [][]byte) resp.Value {
 			z.set(string(name), to)
 		}
 		if o.incr {
-			t.setObject(key, z)
+			t.storeScores(key, z, added+updated, "zincr")
 			return score(to)
 		}
 	}
-	if added+updated > 0 {
-		t.setObject(key, z)
-	}
+	t.storeScores(key, z, added+updated, "zadd")
 	if o.ch {
 		added += updated
 	}
 	return resp.Int(added)
+}
+
+// storeScores stores a sorted set of which so many members have changed.
+func (t *Tx) storeScores(key []byte, z zset, changed int, event string) {
+	if changed > 0 {
+		t.setObject(key, z, event)
+	}
 }
 
 func zremCmd(t *Tx, args [][]byte) resp.Value {
@@ -116,7 +121,7 @@ func zremCmd(t *Tx, args [][]byte) resp.Value {
 		}
 	}
 	if n > 0 {
-		t.setObject(args[1], z)
+		t.setObject(args[1], z, "zrem")
 	}
 	return resp.Int(n)
 }

@@ -225,7 +225,7 @@ func (t *Tx) zcombineStore(name string, op zop, args [][]byte, has zoptions) res
 		return fault
 	}
 	z := op(&c, t.m.hasher())
-	t.replaceObject(args[1], z)
+	t.replaceObject(args[1], z, name)
 	return resp.Int(z.len())
 }
 

@@ -29,12 +29,12 @@ func (t *Tx) zpop(args [][]byte, at end) resp.Value {
 // popMembers removes up to count members from an end of a sorted set.
 func (t *Tx) popMembers(key []byte, z zset, at end, count int64) []zmember {
 	n := int(min(count, int64(z.len())))
-	within := ranks{0, n - 1}
+	within, event := ranks{0, n - 1}, "zpopmin"
 	if at == right {
-		within = ranks{z.len() - n, z.len() - 1}
+		within, event = ranks{z.len() - n, z.len() - 1}, "zpopmax"
 	}
 	list := z.members(within, at == right)
-	t.removeMembers(key, z, list)
+	t.removeMembers(key, z, list, event)
 	return list
 }
 

@@ -56,7 +56,7 @@ func zrangestoreCmd(t *Tx, args [][]byte) resp.Value {
 	for _, m := range list {
 		z.set(m.name, m.score)
 	}
-	t.replaceObject(args[1], z)
+	t.replaceObject(args[1], z, "zrangestore")
 	return resp.Int(z.len())
 }
 
@@ -173,11 +173,17 @@ func (v *View) countRange(key []byte, find func(z zset) ranks) resp.Value {
 	return resp.Int(find(z).len())
 }
 
-func zremrangebyrankCmd(t *Tx, args [][]byte) resp.Value  { return t.removeRange(byRank, args) }
-func zremrangebyscoreCmd(t *Tx, args [][]byte) resp.Value { return t.removeRange(byScore, args) }
-func zremrangebylexCmd(t *Tx, args [][]byte) resp.Value   { return t.removeRange(byLex, args) }
+func zremrangebyrankCmd(t *Tx, args [][]byte) resp.Value {
+	return t.removeRange(byRank, args, "zremrangebyrank")
+}
+func zremrangebyscoreCmd(t *Tx, args [][]byte) resp.Value {
+	return t.removeRange(byScore, args, "zremrangebyscore")
+}
+func zremrangebylexCmd(t *Tx, args [][]byte) resp.Value {
+	return t.removeRange(byLex, args, "zremrangebylex")
+}
 
-func (t *Tx) removeRange(by rangeBy, args [][]byte) resp.Value {
+func (t *Tx) removeRange(by rangeBy, args [][]byte, event string) resp.Value {
 	r := zrange{by: by, start: args[2], stop: args[3]}
 	find, fault := r.bounds()
 	if fault.IsError() {
@@ -188,12 +194,13 @@ func (t *Tx) removeRange(by rangeBy, args [][]byte) resp.Value {
 		return resp.ErrWrongType
 	}
 	list := z.members(find(z), false)
-	t.removeMembers(args[1], z, list)
+	t.removeMembers(args[1], z, list, event)
 	return resp.Int(len(list))
 }
 
-// removeMembers removes members that are in z from the sorted set under key.
-func (t *Tx) removeMembers(key []byte, z zset, list []zmember) {
+// removeMembers removes members that are in z from the sorted set under key, and
+// tells of the event.
+func (t *Tx) removeMembers(key []byte, z zset, list []zmember, event string) {
 	if len(list) == 0 {
 		return
 	}
@@ -201,5 +208,5 @@ func (t *Tx) removeMembers(key []byte, z zset, list []zmember) {
 	for _, m := range list {
 		z.remove([]byte(m.name))
 	}
-	t.setObject(key, z)
+	t.setObject(key, z, event)
 }
