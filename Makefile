@@ -20,6 +20,9 @@ SIMFLAGS ?= $(if $(SEED),-first $(SEED) -seeds 1 -again 10,-first $(FIRST) $(if 
 # Given to the torture of real processes by "make torture", such as
 # TORTURE="-duration 10m -topology a=2,b=2,c=1": go run ./scripts/torture -help
 TORTURE ?=
+# Given to "make clients", such as CLIENTS="-only ioredis", or CLIENTS=-redis to try
+# the checks themselves.
+CLIENTS ?=
 # Which defects "make planted" plants, as a regular expression.
 DEFECTS ?= .
 # How long "make fuzz" runs each fuzz target.
@@ -97,6 +100,12 @@ fuzz: ## Runs each fuzz target for FUZZTIME.
 compat: tools ## Compares with a real redis-server, and replays what phonon clients said.
 	$(GO) test -count=1 -run 'Redis|Transcript' ./fsm ./redisproto
 	$(GO) test -count=1 -run 'RecordedConversations|Redis' ./cluster/proctest
+
+.PHONY: clients
+clients: ## Runs what real clients do against two regions of two nodes.
+	@scripts/install-tools.sh clients
+	cd scripts/clients/node && npm ci --ignore-scripts --no-audit --no-fund
+	$(GO) run ./scripts/clients $(CLIENTS)
 
 .PHONY: gen
 gen: ## Makes the generated files in docs again.

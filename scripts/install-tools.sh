@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installs what the tests and "make torture" need besides Go: redis-server, whose
 # replies are compared with, and the tools that come with it; on Linux also what
-# makes networks and file systems, and breaks them. Does nothing where they are in
-# PATH.
+# makes networks and file systems, and breaks them. With the argument "clients" also
+# what "make clients" needs. Does nothing where they are in PATH.
 set -eu
 
 packages=
@@ -26,6 +26,15 @@ if [ "$(uname)" = Linux ]; then
 	need e2fsprogs mkfs.ext4
 	need util-linux fsfreeze nsenter
 	need mount mount umount
+fi
+if [ "${1-}" = clients ]; then
+	need nodejs node
+	need npm npm
+	need bsdutils script
+	# Debian's own Python is the one that Debian's packages are for.
+	if ! /usr/bin/python3 -c 'import redis' 2>/dev/null; then
+		packages="$packages python3-redis"
+	fi
 fi
 if [ -z "$packages" ]; then
 	exit 0
