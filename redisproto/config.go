@@ -20,6 +20,8 @@ type Config struct {
 	// Protected refuses clients from other machines while there is no password.
 	// Default true.
 	Protected bool
+	// Debug says who may use DEBUG: "no" (default), "local" connections, or "yes".
+	Debug string
 	// Databases is how many SELECT may choose from. Default 16.
 	Databases int
 	// Version is what HELLO says; clients derive from it what the server can
@@ -77,6 +79,7 @@ func DefaultConfig() Config {
 	return Config{
 		Protected:        true,
 		Databases:        16,
+		Debug:            "no",
 		Version:          "7.0.15",
 		MaxClients:       10000,
 		WriteTimeout:     time.Minute,
@@ -124,6 +127,8 @@ func (c *Config) Validate() error {
 	switch {
 	case c.IdleTimeout < 0:
 		return fmt.Errorf("%w: IdleTimeout is negative", ErrBadConfig)
+	case c.Debug != "no" && c.Debug != "local" && c.Debug != "yes":
+		return fmt.Errorf("%w: Debug is %q", ErrBadConfig, c.Debug)
 	case c.KeepAlive < 0:
 		return fmt.Errorf("%w: KeepAlive is negative", ErrBadConfig)
 	case c.WriteTimeout <= 0:

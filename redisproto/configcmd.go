@@ -75,6 +75,7 @@ func configRewrite(*Client, [][]byte) resp.Value {
 // CONFIG RESETSTAT
 func configResetStat(c *Client, _ [][]byte) resp.Value {
 	c.srv.stats.reset()
+	c.srv.meter.reset()
 	if c.srv.cfg.ResetStats != nil {
 		c.srv.cfg.ResetStats()
 	}

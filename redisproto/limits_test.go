@@ -44,6 +44,9 @@ func TestLimits(t *testing.T) {
 			}
 		})
 	}
+	if n := srv.Stats().QueryLimit.Load(); n != 1 {
+		t.Errorf("%d too long commands counted", n)
+	}
 	if n := srv.Stats().ProtocolErrors.Load(); n != 5 {
 		t.Errorf("%d protocol errors counted", n)
 	}
@@ -154,10 +157,29 @@ func TestProtectedMode(t *testing.T) {
 func TestIdleClientsAreClosed(t *testing.T) {
 	cfg := DefaultConfig()
 	cfg.IdleTimeout = 300 * time.Millisecond
-	_, addr := start(t, cfg, newMemory())
+	srv, addr := start(t, cfg, newMemory())
 	p := dial(t, addr)
 	p.ask(cmd("PING"), "+PONG\r\n")
 	p.wantEnd()
+	if n := srv.Stats().IdleTimeouts.Load(); n != 1 {
+		t.Errorf("%d connections counted", n)
+	}
+}
+
+func TestLongKeysAreRefused(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.MaxKey = 64
+	m := newMemory()
+	srv, addr := start(t, cfg, m)
+	p := dial(t, addr)
+	ok, long := strings.Repeat("k", 64), strings.Repeat("k", 65)
+	const refused = "-ERR key is too long, the limit is 64 bytes\r\n"
+	p.ask(cmd("SET", ok, long)+cmd("GET", ok)+cmd("SET", long, "v")+cmd("MSET", "a", "b", long, "c")+cmd("MSET", "a", long)+cmd("COUNT", long)+
+		cmd("EVAL", long, "1", ok)+cmd("EVAL", "x", "1", long),
+		"+OK\r\n$65\r\n"+long+"\r\n"+refused+refused+"+mset\r\n:2\r\n+eval\r\n"+refused)
+	if n := srv.Stats().KeyLimit.Load(); n != 3 {
+		t.Errorf("%d refusals counted", n)
+	}
 }
 
 // A client may send all of a long pipeline before it reads the first reply.
@@ -214,6 +236,9 @@ func TestWaitingRepliesTimeOut(t *testing.T) {
 	eventually(t, "the connection to be closed", func() bool { return srv.ClientCount() == 0 })
 	if n := srv.Stats().OutputLimit.Load(); n != 0 {
 		t.Errorf("closed for the size of the output, not for the time")
+	}
+	if n := srv.Stats().WriteTimeouts.Load(); n != 1 {
+		t.Errorf("%d connections counted", n)
 	}
 }
 

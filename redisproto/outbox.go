@@ -123,6 +123,9 @@ func (o *outbox) send() {
 				o.mu.Lock()
 				if o.err == nil {
 					o.err = err
+					if o.closeBy.IsZero() && errors.Is(err, os.ErrDeadlineExceeded) {
+						o.stats.WriteTimeouts.Add(1)
+					}
 				}
 				o.mu.Unlock()
 				break

@@ -1,7 +1,9 @@
 package redisproto
 
 import (
+	"fmt"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -53,8 +55,10 @@ func (s *Server) handle(conn redcon.Conn, first redcon.Command) {
 	}
 	c.settle()
 	c.flush()
-	c.lastActive.Store(time.Now().UnixMilli())
+	now := time.Now()
+	c.lastActive.Store(now.UnixMilli())
 	s.stats.Commands.Add(c.count)
+	s.rates.note(now)
 	c.count = 0
 	if c.quit {
 		c.wire.finish()
@@ -82,6 +86,9 @@ func (c *Client) dispatch(args [][]byte) {
 		c.reject(e, resp.ErrArity(e.spec.Name))
 	case c.user == "" && !e.spec.Has(command.NoAuth):
 		c.reject(e, resp.ErrNoAuth)
+	case c.longKey(e.spec, args):
+		c.srv.stats.KeyLimit.Add(1)
+		c.reject(e, resp.Err(fmt.Sprintf("ERR key is too long, the limit is %d bytes", c.srv.cfg.MaxKey)))
 	case c.multi != nil && !e.unqueued:
 		c.enqueue(e, args)
 	default:
@@ -98,6 +105,7 @@ func (c *Client) reject(e *entry, refusal resp.Value) {
 		c.leaveMulti()
 		refusal = resp.Err("EXECABORT Transaction discarded because of: " + strings.TrimPrefix(refusal.Str, "ERR "))
 	}
+	c.srv.meter.reject(e, refusal)
 	c.reply(refusal)
 }
 
@@ -108,7 +116,10 @@ func (c *Client) execute(e *entry, args [][]byte) {
 			c.settle()
 		}
 		c.lastCmd.Store(e.spec)
-		c.reply(e.run(c, args))
+		began := time.Now()
+		v := e.run(c, args)
+		c.record(e.spec, args, v, time.Since(began))
+		c.reply(v)
 		return
 	}
 	c.calls = append(c.calls, command.Call{Spec: e.spec, DB: c.db, Args: args})
@@ -118,6 +129,16 @@ func (c *Client) execute(e *entry, args [][]byte) {
 	if len(c.calls) >= maxCalls || c.bytes >= maxCallBytes {
 		c.settle()
 	}
+}
+
+// longKey reports whether a command has a key beyond the limit.
+func (c *Client) longKey(spec *command.Spec, args [][]byte) bool {
+	long := func(arg []byte) bool { return len(arg) > c.srv.cfg.MaxKey }
+	if spec.FirstKey == 0 && spec.NumKeys == 0 || !slices.ContainsFunc(args, long) {
+		return false
+	}
+	keys, _ := spec.Keys(nil, args)
+	return slices.ContainsFunc(keys, long)
 }
 
 // reply answers a command in its place: at once, or after the calls before it.
@@ -138,20 +159,22 @@ func (c *Client) settle() {
 		return
 	}
 	c.lastCmd.Store(c.calls[len(c.calls)-1].Spec)
+	began := time.Now()
 	replies := c.srv.backend.Do(c.ctx, c.calls)
+	took := time.Since(began) / time.Duration(len(c.calls))
 	locals := c.locals
 	for i := range c.calls {
 		for len(locals) > 0 && locals[0].after == i {
 			c.write(locals[0].value)
 			locals = locals[1:]
 		}
-		if c.muted || c.skip {
-			continue
-		}
+		reply := resp.ErrInternal // the backend broke its contract
 		if i < len(replies) && replies[i].Kind != resp.None {
-			c.write(replies[i])
-		} else {
-			c.write(resp.ErrInternal) // the backend broke its contract
+			reply = replies[i]
+		}
+		c.record(c.calls[i].Spec, c.calls[i].Args, reply, took)
+		if !c.muted && !c.skip {
+			c.write(reply)
 		}
 	}
 	for _, l := range locals {

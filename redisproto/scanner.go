@@ -33,6 +33,9 @@ type protocolError string
 
 func (e protocolError) Error() string { return "Protocol error: " + string(e) }
 
+// errTooBigQuery is returned for a command that is longer than its limit.
+const errTooBigQuery = protocolError("too big query")
+
 // limits bound what one command may be.
 type limits struct {
 	bulk   int // bytes of an argument
@@ -217,7 +220,7 @@ func (s *scanner) length() (on bool, err error) {
 	case n > maxUnauthBulk && !s.authenticated:
 		return false, protocolError("unauthenticated bulk length")
 	case after-s.start+int(n)+2 > s.limits.query:
-		return false, protocolError("too big query")
+		return false, errTooBigQuery
 	}
 	s.size = int(n)
 	s.pos, s.seen = after, 0

@@ -33,6 +33,10 @@ type Server struct {
 	table   *table
 	stats   Stats
 	tune    tunables
+	meter   meter
+	rates   rates
+
+	peakMemory atomic.Int64 // bytes, as far as anybody has asked
 
 	settings map[string]Setting // by name
 
@@ -59,7 +63,7 @@ func New(cfg Config, backend Backend) (*Server, error) {
 	s := &Server{
 		cfg:       cfg,
 		backend:   backend,
-		table:     newTable(backend.Specs(), connCommands(), cfg.Commands),
+		table:     newTable(backend.Specs(), connCommands(), serverCommands(), cfg.Commands),
 		gone:      make(chan struct{}),
 		reject:    make(chan struct{}, maxRejecting),
 		clients:   map[int64]*Client{},
@@ -67,6 +71,8 @@ func New(cfg Config, backend Backend) (*Server, error) {
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.tune.init(&s.cfg)
+	s.meter.init(s.table)
+	s.rates.stats = &s.stats
 	s.settings = s.newSettings()
 	return s, nil
 }

@@ -120,13 +120,13 @@ func parseBytes(s string) (int64, bool) {
 // tunables are the settings that CONFIG SET changes on this node until it ends. Any
 // goroutine may read them.
 type tunables struct {
-	maxClients, bulk, query, output, key atomic.Int64
-	idle, keepAlive                      atomic.Int64 // nanoseconds
+	maxClients, bulk, query, output atomic.Int64
+	idle, keepAlive                 atomic.Int64 // nanoseconds
 }
 
 func (t *tunables) init(c *Config) {
 	for at, n := range map[*atomic.Int64]int{
-		&t.maxClients: c.MaxClients, &t.bulk: c.MaxBulk, &t.query: c.MaxQuery, &t.output: c.MaxOutput, &t.key: c.MaxKey,
+		&t.maxClients: c.MaxClients, &t.bulk: c.MaxBulk, &t.query: c.MaxQuery, &t.output: c.MaxOutput,
 	} {
 		at.Store(int64(n))
 	}
@@ -156,6 +156,7 @@ func (s *Server) newSettings() map[string]Setting {
 	add(
 		Fixed("databases", strconv.Itoa(c.Databases)),
 		Fixed("protected-mode", protected),
+		Fixed("enable-debug-command", c.Debug),
 		Number("maxclients", &t.maxClients, 1, 1<<32-1),
 		seconds("timeout", &t.idle),
 		seconds("tcp-keepalive", &t.keepAlive),
@@ -164,6 +165,8 @@ func (s *Server) newSettings() map[string]Setting {
 		Bytes("client-query-buffer-limit", &t.query, min(minQuery, int64(c.MaxQuery)), int64(c.MaxQuery)),
 		s.outputLimits(),
 	)
+	add(s.meter.slow.settings()...)
+	add(s.meter.latency.settings()...)
 	add(c.Settings...)
 	return rows
 }

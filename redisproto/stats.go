@@ -1,6 +1,7 @@
 package redisproto
 
 import (
+	"fmt"
 	"strconv"
 	"sync/atomic"
 )
@@ -14,6 +15,10 @@ type Stats struct {
 	InputBytes      atomic.Int64 // after TLS
 	OutputBytes     atomic.Int64 // as sent, TLS included
 	ProtocolErrors  atomic.Int64 // connections ended for what they sent
+	QueryLimit      atomic.Int64 // ... for too long a command
+	IdleTimeouts    atomic.Int64 // connections ended for saying nothing
+	WriteTimeouts   atomic.Int64 // connections ended for taking replies too slowly
+	KeyLimit        atomic.Int64 // commands refused for too long a key
 	OutputLimit     atomic.Int64 // connections ended for not reading replies
 	AuthFailures    atomic.Int64 // wrong passwords
 	Panics          atomic.Int64 // defects: connections ended by a panic
@@ -29,7 +34,7 @@ func field(name string, n int64) Field { return Field{name, strconv.FormatInt(n,
 func (s *Stats) reset() {
 	for _, n := range []*atomic.Int64{
 		&s.Connections, &s.Rejected, &s.Commands, &s.InputBytes, &s.OutputBytes, &s.ProtocolErrors,
-		&s.OutputLimit, &s.AuthFailures, &s.Panics, &s.AcceptErrors, &s.UnknownCommands,
+		&s.QueryLimit, &s.IdleTimeouts, &s.WriteTimeouts, &s.KeyLimit, &s.OutputLimit, &s.AuthFailures, &s.Panics, &s.AcceptErrors, &s.UnknownCommands,
 	} {
 		n.Store(0)
 	}
@@ -60,14 +65,24 @@ func (s *Server) InfoStats() []Field {
 	return []Field{
 		field("total_connections_received", s.stats.Connections.Load()),
 		field("total_commands_processed", s.stats.Commands.Load()),
+		field("instantaneous_ops_per_sec", s.rates.commands()),
+		{"instantaneous_input_kbps", fmt.Sprintf("%.2f", s.rates.input())},
+		{"instantaneous_output_kbps", fmt.Sprintf("%.2f", s.rates.output())},
 		field("total_net_input_bytes", s.stats.InputBytes.Load()),
 		field("total_net_output_bytes", s.stats.OutputBytes.Load()),
 		field("rejected_connections", s.stats.Rejected.Load()),
+		field("keyspace_hits", s.meter.hits.Load()),
+		field("keyspace_misses", s.meter.misses.Load()),
+		field("total_error_replies", s.meter.errorCount.Load()),
+		field("client_query_buffer_limit_disconnections", s.stats.QueryLimit.Load()),
 		field("client_output_buffer_limit_disconnections", s.stats.OutputLimit.Load()),
 		field("acl_access_denied_auth", s.stats.AuthFailures.Load()),
 		field("protocol_error_disconnections", s.stats.ProtocolErrors.Load()),
 		field("panic_disconnections", s.stats.Panics.Load()),
 		field("accept_errors", s.stats.AcceptErrors.Load()),
+		field("idle_disconnections", s.stats.IdleTimeouts.Load()),
+		field("slow_reader_disconnections", s.stats.WriteTimeouts.Load()),
+		field("key_limit_rejections", s.stats.KeyLimit.Load()),
 		field("unknown_commands", s.stats.UnknownCommands.Load()),
 	}
 }

@@ -59,19 +59,34 @@ func newTable(specs []*command.Spec, rows ...[]Command) *table {
 		for _, sub := range spec.Subcommands {
 			e.add(&entry{spec: sub})
 		}
-		if e.subs != nil && e.subs["help"] == nil {
-			e.add(newEntry(helpRow(spec)))
-		}
 		t.add(e)
 	}
 	for _, row := range slices.Concat(rows...) {
-		t.add(newEntry(row))
+		if e := t.byName[row.Name]; e != nil && e.subs != nil && len(row.Subs) > 0 {
+			e.join(row)
+		} else {
+			t.add(newEntry(row))
+		}
+	}
+	for _, e := range t.entries {
+		if e.subs != nil && e.subs["help"] == nil {
+			e.add(newEntry(helpRow(e)))
+		}
 	}
 	slices.SortFunc(t.entries, func(a, b *entry) int { return cmp.Compare(a.spec.Name, b.spec.Name) })
 	return t
 }
 
-// newEntry makes the entry of a local row, with a HELP if it is a container.
+// join adds the subcommands of a local row to a container of which the backend has
+// some.
+func (e *entry) join(row Command) {
+	for _, sub := range row.Subs {
+		sub.Group = e.spec.Group
+		e.add(newEntry(sub))
+	}
+}
+
+// newEntry makes the entry of a local row.
 func newEntry(row Command) *entry {
 	spec := row.Spec
 	e := &entry{spec: &spec, run: row.Run, early: row.Early, unqueued: row.Unqueued}
@@ -80,14 +95,7 @@ func newEntry(row Command) *entry {
 	}
 	for _, sub := range row.Subs {
 		sub.Group = spec.Group
-		s := newEntry(sub)
-		spec.Subcommands = append(spec.Subcommands, s.spec)
-		e.add(s)
-	}
-	if len(e.subs) > 0 && e.subs["help"] == nil {
-		s := newEntry(helpRow(&spec))
-		spec.Subcommands = append(spec.Subcommands, s.spec)
-		e.add(s)
+		e.add(newEntry(sub))
 	}
 	return e
 }
@@ -168,7 +176,8 @@ func lower(buf *[maxName]byte, name []byte) []byte {
 }
 
 // helpRow is the HELP of a container, made from what the specs say.
-func helpRow(container *command.Spec) Command {
+func helpRow(e *entry) Command {
+	container := e.spec
 	return Command{
 		Spec: command.Spec{
 			Name: container.Name + "|help", Arity: 2, Flags: command.Loading | command.Stale | command.Local,
@@ -178,10 +187,10 @@ func helpRow(container *command.Spec) Command {
 		Run: func(*Client, [][]byte) resp.Value {
 			lines := []resp.Value{resp.Status(strings.ToUpper(container.Name) +
 				" <subcommand> [<arg> [value] [opt] ...]. Subcommands are:")}
-			for _, sub := range container.Subcommands {
-				_, name, _ := strings.Cut(sub.Name, "|")
-				lines = append(lines, resp.Status(strings.TrimSpace(strings.ToUpper(name)+" "+sub.Syntax)),
-					resp.Status("    "+sub.Summary))
+			for _, sub := range e.sorted() {
+				_, name, _ := strings.Cut(sub.spec.Name, "|")
+				lines = append(lines, resp.Status(strings.TrimSpace(strings.ToUpper(name)+" "+sub.spec.Syntax)),
+					resp.Status("    "+sub.spec.Summary))
 			}
 			return resp.List(lines...)
 		},

@@ -3,6 +3,7 @@ package redisproto
 import (
 	"bytes"
 	"strconv"
+	"time"
 
 	"phonond/redisproto/command"
 	"phonond/redisproto/resp"
@@ -165,8 +166,11 @@ func multiExec(c *Client, _ [][]byte) resp.Value {
 	queue := c.multi.queue
 	calls := c.plan(queue)
 	var replies []resp.Value
+	var took time.Duration // by each of them
 	if len(calls) > 0 || len(c.watched.versions) > 0 {
+		began := time.Now()
 		outcome := c.srv.backend.Exec(c.ctx, c.watched.versions, calls)
+		took = time.Since(began) / time.Duration(max(len(calls), 1))
 		switch {
 		case outcome.IsError() || outcome.Kind == resp.NilArray:
 			return outcome
@@ -190,6 +194,7 @@ func multiExec(c *Client, _ [][]byte) resp.Value {
 		if replies[0].Kind == resp.None {
 			replies[0] = resp.ErrInternal // the backend broke its contract
 		}
+		c.record(cmd.spec, cmd.args, replies[0], took)
 		c.reply(replies[0])
 		replies = replies[1:]
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"sync/atomic"
 	"time"
 )
@@ -120,6 +121,9 @@ func (w *wire) fill() error {
 	w.in.limits.bulk, w.in.limits.query = int(w.tune.bulk.Load()), int(w.tune.query.Load())
 	n, err := w.Conn.Read(w.in.room())
 	if n == 0 {
+		if w.timed && w.drainBy.Load() == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+			w.stats.IdleTimeouts.Add(1)
+		}
 		return err
 	}
 	w.stats.InputBytes.Add(int64(n))
@@ -152,6 +156,9 @@ func (w *wire) finish() {
 // refuse tells the client what is wrong with its bytes and ends the connection.
 func (w *wire) refuse(err error) {
 	w.stats.ProtocolErrors.Add(1)
+	if errors.Is(err, errTooBigQuery) {
+		w.stats.QueryLimit.Add(1)
+	}
 	if errors.Is(err, errForeign) {
 		w.client.srv.foreign(w.client)
 		return
