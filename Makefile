@@ -29,6 +29,9 @@ DEFECTS ?= .
 FUZZTIME ?= 30s
 # Given to "phonond dev" by "make demo", such as DEMO="--port 7000".
 DEMO ?=
+# Given to the comparison with redis-server by "make compat", such as
+# COMPAT="-seed 7 -only multi": go run ./scripts/compat -help
+COMPAT ?=
 # Given to the comparison by "make bench": go run ./scripts/bench -help
 BENCHFLAGS ?=
 
@@ -100,6 +103,7 @@ fuzz: ## Runs each fuzz target for FUZZTIME.
 compat: tools ## Compares with a real redis-server, and replays what phonon clients said.
 	$(GO) test -count=1 -run 'Redis|Transcript' ./fsm ./redisproto
 	$(GO) test -count=1 -run 'RecordedConversations|Redis' ./cluster/proctest
+	$(GO) run ./scripts/compat $(COMPAT)
 
 .PHONY: clients
 clients: ## Runs what real clients do against two regions of two nodes.

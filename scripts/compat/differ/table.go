@@ -1,0 +1,4 @@
+package differ
+
+// Table is all the differences there are.
+var Table = []Difference{}
