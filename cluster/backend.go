@@ -3,8 +3,11 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"math"
+	"time"
 
 	"phonond/cluster/group"
+	"phonond/cluster/placement"
 	"phonond/redisproto"
 	"phonond/redisproto/command"
 	"phonond/redisproto/resp"
@@ -49,11 +52,33 @@ func (b backend) Exec(ctx context.Context, watched []command.KeyVersion, calls [
 	return b.n.loading()
 }
 
+// Timeout has nothing to say: no command of the table waits.
+func (b backend) Timeout(command.Call) (time.Duration, resp.Value) { return 0, resp.ErrInternal }
+
 func (b backend) Wait(ctx context.Context, call command.Call) (resp.Value, bool) {
 	if r := b.n.router.Load(); r != nil {
 		return r.Wait(ctx, call)
 	}
 	return b.n.loading(), true
+}
+
+// Replicas counts on what Raft says of an answered write: a majority of its group has
+// it.
+func (b backend) Replicas() int {
+	state := b.n.state.Load()
+	if state == nil {
+		return 0
+	}
+	fewest := math.MaxInt
+	for _, g := range state.Groups {
+		if g.Name != placement.System {
+			fewest = min(fewest, len(g.Voters)/2)
+		}
+	}
+	if fewest == math.MaxInt {
+		return 0
+	}
+	return fewest
 }
 
 // Undo is for a client that died while it was served.

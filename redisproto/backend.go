@@ -2,6 +2,7 @@ package redisproto
 
 import (
 	"context"
+	"time"
 
 	"phonond/redisproto/command"
 	"phonond/redisproto/resp"
@@ -28,12 +29,17 @@ type Backend interface {
 	// an array of theirs; [resp.NilArray] if a watched key has another version now, and
 	// nothing was done; or an error, such as for keys of several groups.
 	Exec(ctx context.Context, watched []command.KeyVersion, calls []command.Call) resp.Value
+	// Timeout returns how long a call of a blocking command may wait, 0 for ever. With
+	// a fault there is nothing to wait for: Do answers the call with the right error.
+	Timeout(call command.Call) (timeout time.Duration, fault resp.Value)
 	// Wait executes a call of a blocking command. While there is nothing for it, it
 	// waits: those who wait for a key are served in the order in which they came. ok is
 	// false when ctx ended first: then nothing was taken, and nothing will be.
 	Wait(ctx context.Context, call command.Call) (reply resp.Value, ok bool)
 	// Undo puts back what Wait took, for a client that is no more there to get it.
 	Undo(call command.Call, reply resp.Value)
+	// Replicas returns how many other nodes have every acknowledged write, at least.
+	Replicas() int
 	// Publish sends messages to the subscribers on all nodes, in order, this one
 	// included ([Server.Deliver]), and returns for each how many got it.
 	Publish(ctx context.Context, messages []Message) []int

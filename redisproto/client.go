@@ -44,8 +44,9 @@ type Client struct {
 
 	multi     *transaction // after MULTI, see transaction.go
 	watched   watches
-	executing bool         // inside EXEC: its reply is made, and written in one piece
-	queued    atomic.Int64 // commands after MULTI, -1 without
+	executing bool          // inside EXEC: its reply is made, and written in one piece
+	waited    time.Duration // by block since the command began: no work
+	queued    atomic.Int64  // commands after MULTI, -1 without
 
 	lastCmd    atomic.Pointer[command.Spec]
 	lastActive atomic.Int64 // unix milliseconds
@@ -53,6 +54,7 @@ type Client struct {
 	// mu guards what other connections may read. The connection itself reads it
 	// without.
 	mu      sync.Mutex
+	unblock context.CancelCauseFunc // while a command waits, see blocking.go
 	db      int
 	proto   int
 	user    string // "" before AUTH
@@ -171,6 +173,9 @@ func (c *Client) line(now time.Time) string {
 	queued := c.queued.Load()
 	if queued >= 0 {
 		flags += "x"
+	}
+	if c.unblock != nil {
+		flags += "b"
 	}
 	if c.noEvict {
 		flags += "e"

@@ -25,6 +25,8 @@ func connCommands() []Command {
 		unqueued(row("reset", 1, preAuth, reset, "6.2.0", "", "Returns the connection to the state in which it began.")),
 		early("ping", -1, command.Local|command.Fast, ping, "1.0.0", "[message]", "Replies PONG, or the message."),
 		early("echo", 2, anyTime|command.Fast, echoArg, "1.0.0", "message", "Replies the message."),
+		row("wait", 3, command.Local|command.NoScript, waitReplicas, "3.0.0", "numreplicas timeout",
+			"Waits until replicas have what was written."),
 		early("select", 2, anyTime|command.Fast, selectDB, "1.0.0", "index", "Chooses the database."),
 		{
 			Spec: container("client", -2, "connection", "2.4.0", "Commands about connections."),
@@ -41,6 +43,8 @@ func connCommands() []Command {
 					"address | [ID id] [ADDR address] [LADDR address] [USER name] [TYPE type] [SKIPME YES|NO] ...",
 					"Ends connections."),
 				row("client|reply", 3, own, clientReply, "3.2.0", "ON|OFF|SKIP", "Turns replies on or off."),
+				row("client|unblock", -3, own|command.Admin, clientUnblock, "5.0.0", "id [TIMEOUT|ERROR]",
+					"Ends the waiting of another connection."),
 				early("client|no-evict", 3, own|command.Admin, clientNoEvict, "7.0.0", "ON|OFF",
 					"Accepted for compatibility: no connection is evicted."),
 				early("client|no-touch", 3, own, clientNoTouch, "7.2.0", "ON|OFF",

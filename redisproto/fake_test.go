@@ -27,10 +27,15 @@ type memory struct {
 	inside chan struct{} // gets a token when Do waits
 
 	versions map[string]uint64
+	lists    map[string][]string
+	pushed   chan struct{} // closed by the next push
+	waiting  int           // how many are in Wait
+	undone   int
+	replicas int
 }
 
 func newMemory() *memory {
-	return &memory{data: map[string]string{}, versions: map[string]uint64{}}
+	return &memory{data: map[string]string{}, versions: map[string]uint64{}, lists: map[string][]string{}, pushed: make(chan struct{})}
 }
 
 func (m *memory) Specs() []*command.Spec {
@@ -40,6 +45,8 @@ func (m *memory) Specs() []*command.Spec {
 		{Name: "set", Arity: -3, Flags: command.Write | command.DenyOOM, FirstKey: 1, LastKey: 1, KeyStep: 1, Group: "string"},
 		{Name: "mset", Arity: -3, Flags: command.Write | command.DenyOOM, FirstKey: 1, LastKey: -1, KeyStep: 2, Group: "string"},
 		{Name: "eval", Arity: -3, Flags: command.NoScript | command.Stale, NumKeys: 2, Group: "scripting"},
+		{Name: "rpush", Arity: -3, Flags: command.Write | command.DenyOOM | command.Fast, FirstKey: 1, LastKey: 1, KeyStep: 1, Group: "list"},
+		{Name: "blpop", Arity: -3, Flags: command.Write | command.NoScript | command.Blocking, FirstKey: 1, LastKey: -2, KeyStep: 1, Group: "list"},
 		{Name: "count", Arity: -1, Group: "string"},
 		{Name: "fill", Arity: 2, Group: "string"},
 		{Name: "boom", Arity: 1, Group: "string"},
@@ -85,6 +92,27 @@ func (m *memory) one(call command.Call) resp.Value {
 		m.data[slot(call.DB, call.Args[1])] = string(call.Args[2])
 		m.versions[slot(call.DB, call.Args[1])]++
 		return resp.OK
+	case "rpush":
+		list := slot(call.DB, call.Args[1])
+		for _, arg := range call.Args[2:] {
+			m.lists[list] = append(m.lists[list], string(arg))
+		}
+		m.versions[list]++
+		close(m.pushed)
+		m.pushed = make(chan struct{})
+		return resp.Int(len(m.lists[list]))
+	case "blpop":
+		if _, fault := m.Timeout(call); fault.IsError() {
+			return fault
+		}
+		for _, key := range call.Args[1 : len(call.Args)-1] {
+			if list := slot(call.DB, key); len(m.lists[list]) > 0 {
+				first := m.lists[list][0]
+				m.lists[list] = m.lists[list][1:]
+				return resp.Strs(string(key), first)
+			}
+		}
+		return resp.NullArray
 	case "count":
 		return resp.Int(len(call.Args))
 	case "fill":
@@ -225,49 +253,3 @@ func (l *logBuffer) String() string {
 	defer l.mu.Unlock()
 	return l.buf.String()
 }
-
-func (m *memory) Watch(_ context.Context, db int, keys [][]byte) ([]command.KeyVersion, resp.Value) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var versions []command.KeyVersion
-	for _, key := range keys {
-		if string(key) == "elsewhere" {
-			return nil, resp.ErrCrossSlot
-		}
-		versions = append(versions, command.KeyVersion{DB: db, Key: key, Version: m.versions[slot(db, key)]})
-	}
-	return versions, resp.Value{}
-}
-
-func (m *memory) Exec(_ context.Context, watched []command.KeyVersion, calls []command.Call) resp.Value {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.execs = append(m.execs, len(calls))
-	for _, w := range watched {
-		if m.versions[slot(w.DB, w.Key)] != w.Version {
-			return resp.NullArray
-		}
-	}
-	replies := []resp.Value{}
-	for _, call := range calls {
-		if call.Spec.FirstKey > 0 && string(call.Args[call.Spec.FirstKey]) == "elsewhere" {
-			return resp.ErrCrossSlot
-		}
-		replies = append(replies, m.one(call))
-	}
-	return resp.List(replies...)
-}
-
-func slot(db int, key []byte) string { return fmt.Sprint(db, " ", string(key)) }
-
-func (m *memory) Wait(context.Context, command.Call) (resp.Value, bool) {
-	return resp.ErrInternal, true
-}
-
-func (m *memory) Undo(command.Call, resp.Value) {}
-
-func (m *memory) Publish(_ context.Context, messages []Message) []int {
-	return make([]int, len(messages))
-}
-
-func (m *memory) PubSub(context.Context, [][]byte) []resp.Value { return nil }

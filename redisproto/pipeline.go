@@ -118,11 +118,16 @@ func (c *Client) execute(e *entry, args [][]byte) {
 		c.lastCmd.Store(e.spec)
 		began := time.Now()
 		v := e.run(c, args)
-		c.record(e.spec, args, v, time.Since(began))
+		c.record(e.spec, args, v, time.Since(began)-c.waited)
+		c.waited = 0
 		c.reply(v)
 		return
 	}
-	c.calls = append(c.calls, command.Call{Spec: e.spec, DB: c.db, Args: args})
+	call := command.Call{Spec: e.spec, DB: c.db, Args: args}
+	if e.spec.Has(command.Blocking) && c.await(call) {
+		return
+	}
+	c.calls = append(c.calls, call)
 	for _, a := range args {
 		c.bytes += len(a)
 	}

@@ -40,12 +40,15 @@ type Server struct {
 
 	settings map[string]Setting // by name
 
-	ctx    context.Context // of everything that clients wait for
-	cancel context.CancelFunc
-	gone   chan struct{} // closed when the last goroutine has ended
-	wg     sync.WaitGroup
-	reject chan struct{} // a place for each goroutine that turns a client away
-	warned atomic.Int64  // unix seconds of the last warning about foreign peers
+	ctx     context.Context // of everything that clients wait for
+	cancel  context.CancelFunc
+	open    context.Context // until Shutdown begins: of clients that wait for keys
+	shut    context.CancelFunc
+	gone    chan struct{} // closed when the last goroutine has ended
+	wg      sync.WaitGroup
+	reject  chan struct{} // a place for each goroutine that turns a client away
+	blocked atomic.Int64  // clients that wait inside a command
+	warned  atomic.Int64  // unix seconds of the last warning about foreign peers
 
 	mu        sync.Mutex
 	closing   bool
@@ -70,6 +73,7 @@ func New(cfg Config, backend Backend) (*Server, error) {
 		listeners: map[net.Listener]struct{}{},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.open, s.shut = context.WithCancel(s.ctx)
 	s.tune.init(&s.cfg)
 	s.meter.init(s.table)
 	s.rates.stats = &s.stats
@@ -105,8 +109,8 @@ func (s *Server) ServeTLS(ln net.Listener, config *tls.Config) error {
 	return err
 }
 
-// Shutdown stops accepting, lets every pipeline that has arrived be answered,
-// closes the connections and waits for all goroutines. When ctx is over first,
+// Shutdown stops accepting, lets every pipeline that has arrived be answered unless
+// it waits for keys, closes the connections and waits for all goroutines. When ctx is over first,
 // it cancels what is still running, closes the rest at once, and returns ctx's
 // error after the wait.
 func (s *Server) Shutdown(ctx context.Context) error {
@@ -121,6 +125,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		c.wire.drain(by)
 	}
 	s.mu.Unlock()
+	s.shut()
 	if first {
 		go func() { // ends when the others have; every caller waits for it
 			s.wg.Wait()

@@ -55,7 +55,7 @@ func (s *Server) InfoClients() []Field {
 	return []Field{
 		field("connected_clients", int64(s.ClientCount())),
 		field("maxclients", s.tune.maxClients.Load()),
-		field("blocked_clients", 0), // none waits inside a command
+		field("blocked_clients", s.blocked.Load()),
 	}
 }
 

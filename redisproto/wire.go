@@ -44,6 +44,7 @@ type wire struct {
 	shaken  bool
 	timed   bool         // a read deadline is set for the sake of the idle time-out
 	newline bool         // redcon waits for the end of an empty line
+	ahead   []byte       // what came while a command waited, see watch.go
 	drainBy atomic.Int64 // unix nanoseconds after which nothing is read, or 0
 }
 
@@ -118,6 +119,14 @@ func (w *wire) fill() error {
 		w.readBy(time.Time{})
 		w.timed = false
 	}
+	if len(w.ahead) > 0 {
+		n := copy(w.in.room(), w.ahead)
+		w.in.grew(n)
+		if w.ahead = w.ahead[n:]; len(w.ahead) == 0 {
+			w.ahead = nil
+		}
+		return nil
+	}
 	w.in.limits.bulk, w.in.limits.query = int(w.tune.bulk.Load()), int(w.tune.query.Load())
 	n, err := w.Conn.Read(w.in.room())
 	if n == 0 {
@@ -151,6 +160,7 @@ func (w *wire) drain(t time.Time) {
 func (w *wire) finish() {
 	w.ending = true
 	w.in.drop()
+	w.ahead = nil
 }
 
 // refuse tells the client what is wrong with its bytes and ends the connection.
