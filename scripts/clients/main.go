@@ -22,8 +22,11 @@ import (
 	"phonond/cluster/proctest"
 )
 
-// suiteTimeout bounds what one client does.
-const suiteTimeout = 90 * time.Second
+// The bounds of what one client does, and of each thing that it does.
+const (
+	suiteTimeout = 90 * time.Second
+	checkTimeout = 30 * time.Second
+)
 
 // suites are the clients, in the order in which they run.
 var suites = []suite{
@@ -141,7 +144,10 @@ type check struct {
 // all runs checks until one fails.
 func (r *report) all(ctx context.Context, checks []check) error {
 	for _, c := range checks {
-		if err := c.run(ctx); err != nil {
+		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+		err := c.run(ctx)
+		cancel()
+		if err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
 		r.ok(c.name)

@@ -53,7 +53,7 @@ func (r *report) terminal(ctx context.Context) error {
 		{"HELLO 2", ` ?1\) "server"`},
 		{"SELECT 1", `\nOK(?s:.*)` + r.prompt() + `\[1\]> `},
 		{"GET term:a", `\n\(nil\)`},
-		{"HELP GET", `Get the value of a key`},
+		{"HELP GET", `summary:`},
 		{"WATCH term:a", `\nOK`},
 		{"quit", ""},
 	} {

@@ -38,7 +38,7 @@ func (r *report) cli(ctx context.Context, stdin string, args ...string) (string,
 	cmd.Stdin = strings.NewReader(stdin)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		err = fmt.Errorf("redis-cli %s: %w\n%s", strings.Join(args, " "), err, out)
+		err = fmt.Errorf("redis-cli %s: %w\n%.2000s", strings.Join(args, " "), err, out)
 	}
 	return string(out), err
 }
@@ -47,7 +47,7 @@ func (r *report) cli(ctx context.Context, stdin string, args ...string) (string,
 func (r *report) prints(ctx context.Context, want, stdin string, args ...string) error {
 	out, err := r.cli(ctx, stdin, args...)
 	if err == nil && !strings.Contains(out, want) {
-		err = fmt.Errorf("redis-cli %s does not print %q:\n%s", strings.Join(args, " "), want, out)
+		err = fmt.Errorf("redis-cli %s does not print %q:\n%.2000s", strings.Join(args, " "), want, out)
 	}
 	return err
 }
@@ -98,7 +98,7 @@ func (s *session) sees(ctx context.Context, pattern string) error {
 			s.read += at[1]
 			return nil
 		}
-		return fmt.Errorf("nothing that fits %q in\n%s", pattern, s.out.String()[s.read:])
+		return fmt.Errorf("nothing that fits %q in\n%.2000s", pattern, s.out.String()[s.read:])
 	})
 }
 
