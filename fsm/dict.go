@@ -1,6 +1,9 @@
 package fsm
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/dchest/siphash"
 	"github.com/tidwall/btree"
 )
@@ -151,6 +154,26 @@ func visit[V any](n *node[V], f func(string, V) bool) bool {
 	}
 	return true
 }
+
+// listed returns all entries in the given order, or in their own if it is nil. Redis
+// lists what it keeps packed in an order that one can see, such as integers by value,
+// and who has seen it for small values may have come to expect it.
+func (d *dict[V]) listed(order func(a, b *node[V]) int) []*node[V] {
+	list := make([]*node[V], 0, d.n)
+	d.tree.Scan(func(_ uint64, n *node[V]) bool {
+		for ; n != nil; n = n.next {
+			list = append(list, n)
+		}
+		return true
+	})
+	if order != nil {
+		slices.SortFunc(list, order)
+	}
+	return list
+}
+
+// byName is an order of entries.
+func byName[V any](a, b *node[V]) int { return strings.Compare(a.key, b.key) }
 
 // scan calls f for at least count entries from cursor on, if there are as many,
 // and returns the cursor to go on with, 0 at the end. An entry that is there

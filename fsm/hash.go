@@ -176,10 +176,17 @@ func (v *View) fields(key []byte, k resp.Kind, emit func(elems []resp.Value, nam
 		return resp.ErrWrongType
 	}
 	reply := resp.Value{Kind: k, Elems: make([]resp.Value, 0, 2*h.len())}
-	h.each(func(name, value string) bool {
-		reply.Elems = emit(reply.Elems, name, value)
-		return true
-	})
+	switch {
+	case h.len() > wholeScan:
+		h.each(func(name, value string) bool {
+			reply.Elems = emit(reply.Elems, name, value)
+			return true
+		})
+	case h.len() > 0:
+		for _, n := range h.listed(byName) {
+			reply.Elems = emit(reply.Elems, n.key, n.val)
+		}
+	}
 	return reply
 }
 
@@ -232,7 +239,7 @@ func hscanCmd(v *View, args [][]byte) resp.Value {
 	if !ok {
 		return scanWrongType(args)
 	}
-	return scanElements(h.dict, args, func(elems []resp.Value, name, value string) []resp.Value {
+	return scanElements(h.dict, args, byName, func(elems []resp.Value, name, value string) []resp.Value {
 		return append(elems, resp.Str(name), resp.Str(value))
 	})
 }

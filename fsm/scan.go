@@ -107,8 +107,10 @@ func parseScanOptions(args [][]byte, keys bool) (o scanOptions, fault resp.Value
 const wholeScan = 512
 
 // scanElements answers HSCAN, SSCAN and ZSCAN of a dict, which is nil if there
-// is no such key. emit appends what the reply shows of an element.
-func scanElements[V any](d *dict[V], args [][]byte, emit func(elems []resp.Value, name string, val V) []resp.Value) resp.Value {
+// is no such key. emit appends what the reply shows of an element. What is scanned in
+// one step comes in the given order; see [dict.listed].
+func scanElements[V any](d *dict[V], args [][]byte, order func(a, b *node[V]) int,
+	emit func(elems []resp.Value, name string, val V) []resp.Value) resp.Value {
 	cursor, ok := parseCursor(args[2])
 	if !ok {
 		return resp.ErrInvalidCursor
@@ -120,16 +122,19 @@ func scanElements[V any](d *dict[V], args [][]byte, emit func(elems []resp.Value
 	if fault.IsError() {
 		return fault
 	}
-	if d.len() <= wholeScan {
-		o.count = wholeScan
-	}
 	var elems []resp.Value
-	next := d.scan(cursor, o.count, func(name string, val V) {
+	show := func(name string, val V) {
 		if o.matches(name) {
 			elems = emit(elems, name, val)
 		}
-	})
-	return scanReply(next, elems)
+	}
+	if cursor == 0 && d.len() <= wholeScan {
+		for _, n := range d.listed(order) {
+			show(n.key, n.val)
+		}
+		return scanReply(0, elems)
+	}
+	return scanReply(d.scan(cursor, o.count, show), elems)
 }
 
 // scanWrongType is the reply of HSCAN, SSCAN and ZSCAN to a key of another type.

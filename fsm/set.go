@@ -1,6 +1,8 @@
 package fsm
 
 import (
+	"cmp"
+
 	"phonond/redisproto/command"
 	"phonond/redisproto/resp"
 )
@@ -119,11 +121,29 @@ func smembersCmd(v *View, args [][]byte) resp.Value {
 
 func (s set) reply() resp.Value {
 	elems := make([]resp.Value, 0, s.len())
-	s.each(func(member string) bool {
-		elems = append(elems, resp.Str(member))
-		return true
-	})
+	if order := s.order(); order != nil {
+		for _, n := range s.listed(order) {
+			elems = append(elems, resp.Str(n.key))
+		}
+	} else {
+		s.each(func(member string) bool {
+			elems = append(elems, resp.Str(member))
+			return true
+		})
+	}
 	return resp.Value{Kind: resp.Set, Elems: elems}
+}
+
+// order is the order in which a set of integers is listed, nil for other sets.
+func (s set) order() func(a, b *node[struct{}]) int {
+	if s.dict == nil || s.encoding() != "intset" {
+		return nil
+	}
+	return func(a, b *node[struct{}]) int {
+		m, _ := parseInt(a.key)
+		n, _ := parseInt(b.key)
+		return cmp.Compare(m, n)
+	}
 }
 
 func scardCmd(v *View, args [][]byte) resp.Value {
@@ -230,7 +250,7 @@ func sscanCmd(v *View, args [][]byte) resp.Value {
 	if !ok {
 		return scanWrongType(args)
 	}
-	return scanElements(s.dict, args, func(elems []resp.Value, member string, _ struct{}) []resp.Value {
+	return scanElements(s.dict, args, s.order(), func(elems []resp.Value, member string, _ struct{}) []resp.Value {
 		return append(elems, resp.Str(member))
 	})
 }

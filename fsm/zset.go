@@ -1,8 +1,10 @@
 package fsm
 
 import (
+	"cmp"
 	"math"
 	"sort"
+	"strings"
 
 	"github.com/tidwall/btree"
 
@@ -28,6 +30,11 @@ func (a zmember) before(b zmember) bool {
 		return a.score < b.score
 	}
 	return a.name < b.name
+}
+
+// scoreOrder is before for entries of scores.
+func scoreOrder(a, b *node[float64]) int {
+	return cmp.Or(cmp.Compare(a.val, b.val), strings.Compare(a.key, b.key))
 }
 
 func (zset) kind() kind { return kindZSet }

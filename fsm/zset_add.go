@@ -187,11 +187,11 @@ func zscanCmd(v *View, args [][]byte) resp.Value {
 		return scanWrongType(args)
 	}
 	if z.zsetElems == nil {
-		return scanElements[float64](nil, args, nil)
+		return scanElements[float64](nil, args, nil, nil)
 	}
 	// Redis prints the whole numbers of a packed set as integers.
 	packed := z.encoding() == "listpack"
-	return scanElements(z.scores, args, func(elems []resp.Value, name string, f float64) []resp.Value {
+	return scanElements(z.scores, args, scoreOrder, func(elems []resp.Value, name string, f float64) []resp.Value {
 		if packed {
 			return append(elems, resp.Str(name), resp.Str(formatNumber(f)))
 		}

@@ -235,6 +235,9 @@ func serverSession(d *drawer) (steps []step) {
 		case 2:
 			s = draw(d, single, multiple)
 		}
+		if name := nameOf(s.args); name == "command|info" && len(s.args) == 2 || name == "command" {
+			s.rule = &rule{kind: true} // of all commands
+		}
 		s.conn = d.IntN(2)
 		steps = append(steps, s)
 	}
