@@ -28,9 +28,11 @@ func (h hasher) sum(key []byte) uint64 {
 //
 // A dict has one writer. Clones may be read beside it.
 type dict[V any] struct {
-	hash hasher
-	n    int
-	tree btree.Map[uint64, *node[V]]
+	hash   hasher
+	weight func(*node[V]) int64 // what a node takes in memory, in bytes
+	n      int
+	bytes  int64 // what all of them take
+	tree   btree.Map[uint64, *node[V]]
 }
 
 // node is an entry, and the head of those with an equal hash, which are sorted
@@ -41,12 +43,14 @@ type node[V any] struct {
 	next *node[V]
 }
 
-func newDict[V any](h hasher) *dict[V] { return &dict[V]{hash: h} }
+func newDict[V any](h hasher, weight func(*node[V]) int64) *dict[V] {
+	return &dict[V]{hash: h, weight: weight}
+}
 
 // newElements returns an empty dict for the elements of a value, which is cloned
 // by each command that changes it.
-func newElements[V any](h hasher) *dict[V] {
-	return &dict[V]{hash: h, tree: *btree.NewMap[uint64, *node[V]](elementsDegree)}
+func newElements[V any](h hasher, weight func(*node[V]) int64) *dict[V] {
+	return &dict[V]{hash: h, weight: weight, tree: *btree.NewMap[uint64, *node[V]](elementsDegree)}
 }
 
 // elementsDegree is the degree of the trees in values. A change after a clone
@@ -58,20 +62,31 @@ func (d *dict[V]) len() int { return d.n }
 
 // clone returns a copy that shares everything with d until one of them changes.
 func (d *dict[V]) clone() *dict[V] {
-	return &dict[V]{hash: d.hash, n: d.n, tree: *d.tree.Copy()}
+	c := *d
+	c.tree = *d.tree.Copy()
+	return &c
 }
 
 // edit returns a copy to be changed of a dict that will not be changed any more: it
 // leaves no mark in d, so that several may edit the same value at once.
 func (d *dict[V]) edit() *dict[V] {
-	tree := d.tree
-	return &dict[V]{hash: d.hash, n: d.n, tree: *tree.Copy()}
+	c := *d
+	c.tree = *c.tree.Copy()
+	return &c
 }
 
 // get returns the entry of key, or nil.
 func (d *dict[V]) get(key []byte) *node[V] {
 	n, _ := d.tree.Get(d.hash.sum(key))
-	for n != nil && n.key != string(key) {
+	for n != nil && n.key != string(key) { // not find, for which key would be copied
+		n = n.next
+	}
+	return n
+}
+
+// find returns the entry of key in a chain, or nil.
+func (n *node[V]) find(key string) *node[V] {
+	for n != nil && n.key != key {
 		n = n.next
 	}
 	return n
@@ -83,62 +98,55 @@ func (d *dict[V]) has(key []byte) bool { return d.get(key) != nil }
 // set stores val under key and reports whether the key is new.
 func (d *dict[V]) set(key string, val V) bool {
 	h := d.hash.sum([]byte(key))
-	prev, replaced := d.tree.Set(h, &node[V]{key: key, val: val})
-	added := !replaced
-	if replaced && (prev.key != key || prev.next != nil) {
-		var chain *node[V]
-		chain, added = insert(prev, key, val)
-		d.tree.Set(h, chain)
+	n := &node[V]{key: key, val: val}
+	prev, _ := d.tree.Set(h, n)
+	old := prev.find(key)
+	if prev != nil && (old == nil || prev.next != nil) {
+		d.tree.Set(h, insert(prev, key, val))
 	}
-	if added {
+	d.bytes += d.weight(n)
+	if old == nil {
 		d.n++
+		return true
 	}
-	return added
+	d.bytes -= d.weight(old)
+	return false
 }
 
-func insert[V any](n *node[V], key string, val V) (*node[V], bool) {
+func insert[V any](n *node[V], key string, val V) *node[V] {
 	if n == nil || key < n.key {
-		return &node[V]{key, val, n}, true
+		return &node[V]{key, val, n}
 	}
 	if n.key == key {
-		return &node[V]{key, val, n.next}, false
+		return &node[V]{key, val, n.next}
 	}
-	next, added := insert(n.next, key, val)
-	return &node[V]{n.key, n.val, next}, added
+	return &node[V]{n.key, n.val, insert(n.next, key, val)}
 }
 
 // delete removes key and reports whether it was there.
 func (d *dict[V]) delete(key []byte) bool {
 	h := d.hash.sum(key)
-	head, ok := d.tree.Get(h)
-	if !ok {
+	head, _ := d.tree.Get(h)
+	old := head.find(string(key))
+	if old == nil {
 		return false
 	}
-	chain, removed := remove(head, string(key))
-	if !removed {
-		return false
-	}
-	if chain == nil {
+	if chain := remove(head, old); chain == nil {
 		d.tree.Delete(h)
 	} else {
 		d.tree.Set(h, chain)
 	}
 	d.n--
+	d.bytes -= d.weight(old)
 	return true
 }
 
-func remove[V any](n *node[V], key string) (*node[V], bool) {
-	if n == nil {
-		return nil, false
+// remove returns the chain without old, which is in it.
+func remove[V any](n, old *node[V]) *node[V] {
+	if n == old {
+		return n.next
 	}
-	if n.key == key {
-		return n.next, true
-	}
-	next, removed := remove(n.next, key)
-	if !removed {
-		return n, false
-	}
-	return &node[V]{n.key, n.val, next}, true
+	return &node[V]{n.key, n.val, remove(n.next, old)}
 }
 
 // each calls f for every entry in order until it returns false.
@@ -206,17 +214,18 @@ func (d *dict[V]) at(r uint64) *node[V] {
 // after all others; otherwise nothing changes.
 func (d *dict[V]) load(key string, val V) bool {
 	h := d.hash.sum([]byte(key))
+	n := &node[V]{key: key, val: val}
 	last, head, some := d.tree.Max()
 	switch {
 	case !some || h > last:
-		d.tree.Load(h, &node[V]{key: key, val: val})
+		d.tree.Load(h, n)
 	case h == last && head.end().key < key:
-		chain, _ := insert(head, key, val)
-		d.tree.Set(h, chain)
+		d.tree.Set(h, insert(head, key, val))
 	default:
 		return false
 	}
 	d.n++
+	d.bytes += d.weight(n)
 	return true
 }
 

@@ -47,10 +47,12 @@ func (h hash) len() int {
 	return h.dict.len()
 }
 
+func newHash(h hasher) hash { return hash{newElements(h, fieldWeight)} }
+
 // edit returns a copy that may be changed.
 func (h hash) edit(t *Tx) hash {
 	if h.dict == nil {
-		return hash{newElements[string](t.m.hasher())}
+		return newHash(t.m.hasher())
 	}
 	return hash{h.dict.edit()}
 }
@@ -267,7 +269,7 @@ func (h hash) encode(e *encoder) {
 }
 
 func decodeHash(d *snapshotReader, n uint64, hs hasher) object {
-	h := hash{newElements[string](hs)}
+	h := newHash(hs)
 	for range n {
 		field, value := d.string(), d.string()
 		d.ordered(h.load(field, value), "field")

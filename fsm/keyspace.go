@@ -24,6 +24,8 @@ type entry struct {
 type object interface {
 	kind() kind
 	len() int
+	// bytes is about how much memory it takes.
+	bytes() int64
 	// encode writes the elements, whose number has been written, to a snapshot.
 	encode(e *encoder)
 	// encoding is what OBJECT ENCODING says of it.
@@ -85,7 +87,7 @@ func newKeyspace(h hasher) *keyspace {
 }
 
 func newDatabase(h hasher) database {
-	return database{newDict[entry](h), btree.NewBTreeGOptions(deadline.before, btree.Options{NoLocks: true})}
+	return database{newDict(h, keyWeight), btree.NewBTreeGOptions(deadline.before, btree.Options{NoLocks: true})}
 }
 
 // clone returns a copy in O(1) that may be read while ks goes on changing.

@@ -82,20 +82,23 @@ func TestScanVisitsEveryKeyThatStays(t *testing.T) {
 }
 
 func TestEqualHashesShareAPlace(t *testing.T) {
-	d := newDict[int](hasher{1, 2})
+	d := newDict(hasher{1, 2}, func(n *node[int]) int64 { return int64(len(n.key) + n.val) })
 	h := d.hash.sum([]byte("a"))
 	// Real collisions of 48 bits cannot be found: make some by hand.
-	chain, _ := insert[int](nil, "a", 1)
+	chain := insert(nil, "a", 1)
 	for i, key := range []string{"c", "b"} {
-		chain, _ = insert(chain, key, i+2)
+		chain = insert(chain, key, i+2)
 	}
 	d.tree.Set(h, chain)
-	d.n = 3
+	d.n, d.bytes = 3, 3+1+2+3
 	if !d.delete([]byte("a")) || d.has([]byte("a")) || d.len() != 2 {
 		t.Fatal("a is still there")
 	}
 	if !d.set("a", 9) || d.set("a", 10) || d.get([]byte("a")).val != 10 || d.len() != 3 {
 		t.Fatal("a is not there again")
+	}
+	if d.bytes != 3+10+2+3 {
+		t.Fatalf("it counts %d bytes", d.bytes)
 	}
 	var names []string
 	d.each(func(key string, _ int) bool {

@@ -45,8 +45,9 @@ var listCommands = group("list",
 type list struct{ *listElems }
 
 type listElems struct {
-	head int64 // the number of the first element
-	tree btree.Map[int64, string]
+	head  int64 // the number of the first element
+	bytes int64 // what the elements take in memory
+	tree  btree.Map[int64, string]
 }
 
 func (list) kind() kind { return kindList }
@@ -63,8 +64,9 @@ func (l list) edit() list {
 	if l.listElems == nil {
 		return list{&listElems{tree: *btree.NewMap[int64, string](elementsDegree)}}
 	}
-	tree := l.tree // which Copy marks, and l is not ours alone
-	return list{&listElems{l.head, *tree.Copy()}}
+	c := *l.listElems
+	c.tree = *c.tree.Copy() // not l's, which it would mark and which is not ours alone
+	return list{&c}
 }
 
 // end is one end of a list.
@@ -92,22 +94,35 @@ func (e end) popped() string {
 }
 
 func (l list) push(at end, element string) {
-	if at == left {
-		l.head--
-		l.tree.Set(l.head, element)
+	if at == right {
+		l.append(element)
 		return
 	}
-	l.tree.Set(l.head+int64(l.tree.Len()), element)
+	l.head--
+	l.tree.Set(l.head, element)
+	l.listElems.bytes += elementWeight(element)
+}
+
+func (l list) append(element string) {
+	l.tree.Load(l.head+int64(l.tree.Len()), element)
+	l.listElems.bytes += elementWeight(element)
+}
+
+// set replaces the element at a position that is there.
+func (l list) set(i int64, element string) {
+	old, _ := l.tree.Set(l.head+i, element)
+	l.listElems.bytes += elementWeight(element) - elementWeight(old)
 }
 
 // pop removes an element from an end of a list that has any.
-func (l list) pop(at end) string {
+func (l list) pop(at end) (element string) {
 	if at == left {
-		_, element, _ := l.tree.PopMin()
+		_, element, _ = l.tree.PopMin()
 		l.head++
-		return element
+	} else {
+		_, element, _ = l.tree.PopMax()
 	}
-	_, element, _ := l.tree.PopMax()
+	l.listElems.bytes -= elementWeight(element)
 	return element
 }
 
@@ -150,8 +165,8 @@ func (l list) encode(e *encoder) {
 
 func decodeList(d *snapshotReader, n uint64) object {
 	l := list{}.edit()
-	for i := range n {
-		l.tree.Load(int64(i), d.string())
+	for range n {
+		l.append(d.string())
 		if d.err != nil {
 			return nil
 		}

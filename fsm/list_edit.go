@@ -43,7 +43,7 @@ func lsetCmd(t *Tx, args [][]byte) resp.Value {
 		i += int64(l.len())
 	}
 	l = l.edit()
-	l.tree.Set(l.head+i, string(args[3]))
+	l.set(i, string(args[3]))
 	t.setObject(args[1], l, "lset")
 	return resp.OK
 }
@@ -91,9 +91,8 @@ func lremCmd(t *Tx, args [][]byte) resp.Value {
 // rebuild returns a list of what f puts for each element of l, in order.
 func (l list) rebuild(f func(i int, element string, put func(string))) list {
 	r := list{}.edit()
-	put := func(element string) { r.tree.Load(int64(r.tree.Len()), element) }
 	l.each(0, func(i int, element string) bool {
-		f(i, element, put)
+		f(i, element, r.append)
 		return true
 	})
 	return r

@@ -74,7 +74,7 @@ type checkpoint struct{ index, digest uint64 }
 func New(cfg Config) *Machine {
 	h := hasher{cfg.Seed[0], cfg.Seed[1]}
 	return &Machine{
-		cfg: cfg, ks: newKeyspace(h), scripts: newDict[string](h), origins: map[uint64]*origin{},
+		cfg: cfg, ks: newKeyspace(h), scripts: newDict(h, scriptWeight), origins: map[uint64]*origin{},
 		epoch: 1, sum: newDigest(), recent: make([]checkpoint, recentDigests),
 	}
 }

@@ -53,7 +53,7 @@ func (s set) len() int {
 	return s.dict.len()
 }
 
-func newSet(h hasher) set { return set{newElements[struct{}](h)} }
+func newSet(h hasher) set { return set{newElements(h, memberWeight)} }
 
 // edit returns a copy that may be changed.
 func (s set) edit(t *Tx) set {

@@ -57,9 +57,10 @@ func played(t testing.TB, seed uint64, entries int) *Machine {
 func checkSound(t *testing.T, m *Machine) {
 	t.Helper()
 	for db, d := range m.ks {
-		keys, due := 0, 0
+		keys, due, bytes := 0, 0, int64(0)
 		d.keys.each(func(key string, e entry) bool {
 			keys++
+			bytes += recount(key, &e)
 			if e.deadline != 0 {
 				due++
 			}
@@ -70,6 +71,9 @@ func checkSound(t *testing.T, m *Machine) {
 		})
 		if keys != d.keys.len() || due != d.due.Len() {
 			t.Fatalf("database %d has %d keys and counts %d, has %d deadlines and keeps %d", db, keys, d.keys.len(), due, d.due.Len())
+		}
+		if bytes != d.keys.bytes {
+			t.Fatalf("database %d takes %d bytes and counts %d", db, bytes, d.keys.bytes)
 		}
 		d.due.Scan(func(next deadline) bool {
 			if n := d.keys.get([]byte(next.key)); n == nil || n.val.deadline != next.at {

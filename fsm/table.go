@@ -103,7 +103,7 @@ func appendLower(dst, b []byte) []byte {
 // DataCommands are the commands of a region's group.
 func DataCommands() *Table {
 	return NewTable(
-		stringCommands, keyCommands, expireCommands, scanCommands, objectCommands, serverCommands,
+		stringCommands, keyCommands, expireCommands, scanCommands, objectCommands, memoryCommands, serverCommands,
 		hashCommands, listCommands, setCommands, zsetCommands, scriptCommands, versionCommands,
 	)
 }

@@ -302,7 +302,7 @@ func (t *Tx) commit() {
 	m.counter += t.tokens
 	m.events = append(m.events, t.events...)
 	if t.scriptsFlushed {
-		m.scripts = newDict[string](m.hasher())
+		m.scripts = newDict(m.hasher(), scriptWeight)
 		m.sum.scriptsFlushed()
 	}
 	for _, s := range t.scripts {

@@ -48,7 +48,7 @@ func (z zset) len() int {
 
 func newZSet(h hasher) zset {
 	return zset{&zsetElems{
-		scores: newElements[float64](h),
+		scores: newElements(h, scoredWeight),
 		order:  btree.NewBTreeGOptions(zmember.before, btree.Options{NoLocks: true, Degree: elementsDegree}),
 	}}
 }

@@ -126,7 +126,7 @@ func (c *zcombination) bySize() []zsource {
 type zop func(c *zcombination, h hasher) zset
 
 func zunite(c *zcombination, h hasher) zset {
-	sums := newElements[float64](h)
+	sums := newElements(h, scoredWeight)
 	for _, src := range c.bySize() {
 		src.each(func(m zmember) bool {
 			f := src.weigh(m.score)
