@@ -71,7 +71,7 @@ func (n *Node) openGroup(g *genesis, spec system.Group) error {
 				done(group.Pulse{}, errNotUp)
 			}
 		},
-		Space: n.disk.space, Fatal: n.cfg.Fatal, Wall: n.cfg.Wall, Log: n.log,
+		Space: n.disk.space, MemoryFull: n.memory.full, Fatal: n.cfg.Fatal, Wall: n.cfg.Wall, Log: n.log,
 	})
 	if err != nil {
 		s.Close()

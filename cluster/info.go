@@ -158,7 +158,7 @@ func (n *Node) settings() []redisproto.Setting {
 		// What a client was answered is on the disks of a majority: of Redis's ways to keep
 		// it, always in the append-only file comes nearest.
 		redisproto.Only("save", ""), redisproto.Only("appendonly", "yes"), redisproto.Only("appendfsync", "always"),
-		redisproto.Only("maxmemory-policy", "noeviction"),
+		redisproto.Only("maxmemory-policy", "noeviction"), redisproto.Bytes("maxmemory", &n.memory.limit, 0, 1<<44),
 		redisproto.Fixed("cluster-enabled", "no"), redisproto.Fixed("port", port), redisproto.Fixed("dir", n.cfg.Config.DataDir),
 	}
 }

@@ -72,6 +72,7 @@ type Node struct {
 	log      *slog.Logger
 	lock     *os.File // held while the node uses its data directory
 	disk     *disk
+	memory   memory
 	identity identity
 	self     system.Node
 	started  time.Time
@@ -113,6 +114,7 @@ func Start(cfg Config) (_ *Node, err error) {
 		cfg.Settle = 30 * time.Second
 	}
 	n := &Node{cfg: cfg, log: cfg.Log, started: time.Now(), runID: randomHex(20), groups: map[string]*group.Group{}, failed: make(chan error, 1)}
+	n.memory.limit.Store(int64(cfg.Config.MaxMemory))
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {

@@ -69,6 +69,9 @@ func (n *Node) openMux() (err error) {
 // but not read back.
 const maxCommand = 63 << 20
 
+// commandFrame is room for what a command has beside its longest argument.
+const commandFrame = 64 << 10
+
 // openResp opens the port for clients.
 func (n *Node) openResp() error {
 	conf := n.cfg.Config
@@ -78,7 +81,10 @@ func (n *Node) openResp() error {
 	rc.IdleTimeout = conf.RESP.IdleTimeout
 	rc.MaxOutput = int(conf.RESP.OutputBuffer)
 	rc.MaxBulk = int(conf.RESP.MaxBulk)
-	rc.MaxQuery = min(max(rc.MaxQuery, 2*rc.MaxBulk), maxCommand)
+	rc.MaxQuery = min(max(int(conf.RESP.QueryBuffer), rc.MaxBulk+commandFrame), maxCommand)
+	rc.MaxKey = int(conf.RESP.MaxKey)
+	rc.WriteTimeout = conf.RESP.WriteTimeout
+	rc.Debug = conf.RESP.Debug
 	rc.Databases = fsm.Databases
 	rc.Logger = n.log
 	rc.Commands = n.commands()

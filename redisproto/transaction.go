@@ -172,6 +172,8 @@ func multiExec(c *Client, _ [][]byte) resp.Value {
 		outcome := c.srv.backend.Exec(c.ctx, c.watched.versions, calls)
 		took = time.Since(began) / time.Duration(max(len(calls), 1))
 		switch {
+		case outcome.IsError() && outcome.Str == resp.ErrNoMemory.Str:
+			return resp.Err("EXECABORT Transaction discarded because of: " + outcome.Str)
 		case outcome.IsError() || outcome.Kind == resp.NilArray:
 			return outcome
 		case outcome.Kind != resp.Array || len(outcome.Elems) != len(calls):

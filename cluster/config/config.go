@@ -37,6 +37,9 @@ type Config struct {
 	PlacementRules Rules
 	// RequestTimeout is how long a command may wait for a leader. Default 10s.
 	RequestTimeout time.Duration
+	// MaxMemory is the heap, in bytes, beyond which the groups that this node leads take
+	// nothing that needs more; 0 is no limit. Default 0.
+	MaxMemory Size
 
 	RESP     RESP
 	Cluster  Cluster
@@ -67,8 +70,17 @@ type RESP struct {
 	IdleTimeout time.Duration
 	// OutputBuffer is the most a client may leave unread, in bytes. Default 32mb.
 	OutputBuffer Size
+	// WriteTimeout is how long a client may take to read 64 KiB of the replies that wait
+	// for it. Default 1m.
+	WriteTimeout time.Duration
+	// QueryBuffer is the longest command, in bytes. Default 63mb.
+	QueryBuffer Size
 	// MaxBulk is the longest argument of a command, in bytes. Default 16mb.
 	MaxBulk Size
+	// MaxKey is the longest key, in bytes. Default 64kb.
+	MaxKey Size
+	// Debug is who may use DEBUG: no, local or yes. Default no.
+	Debug string
 }
 
 // RESPTLS makes the RESP listener speak TLS.

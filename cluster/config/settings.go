@@ -67,6 +67,8 @@ func (c *Config) settings() []Setting {
 		{"placement_rules", "", "Prefixes of keys that live in a given region, whatever their slot; the longest prefix that fits wins. " +
 			"A prefix is compared with the key's tag: the text in braces, or the resource of phonon's own keys, or the key. Read when the cluster is made.", rules(&c.PlacementRules)},
 		{"request_timeout", "10s", "How long a command may wait for a leader before the client gets an error.", duration(&c.RequestTimeout, 100*time.Millisecond, time.Minute)},
+		{"max_memory", "0", "Memory, as used_memory of INFO counts it, beyond which the groups that this node leads take only what needs no more: " +
+			"reads, deletes, releases, renewals, expiry. Other commands are answered -OOM; no key is evicted. 0 is no limit.", size(&c.MaxMemory, 0, 1<<44)},
 
 		{"resp.listen", "127.0.0.1:6379", "The address for clients.", address(&c.RESP.Listen)},
 		{"resp.advertise", "", "The address for clients as it is told to them. Default: resp.listen; where that is all addresses, the host of cluster.advertise.", target(&c.RESP.Advertise)},
@@ -78,7 +80,11 @@ func (c *Config) settings() []Setting {
 		{"resp.max_clients", "10000", "The most client connections.", count(&c.RESP.MaxClients, 1, 1_000_000)},
 		{"resp.idle_timeout", "0s", "Connections silent for so long are closed; 0s is never.", duration(&c.RESP.IdleTimeout, 0, 30*24*time.Hour)},
 		{"resp.output_buffer", "32mb", "The most that may wait for a client that does not read; then it is disconnected.", size(&c.RESP.OutputBuffer, 1<<20, 1<<30)},
-		{"resp.max_bulk", "16mb", "The longest argument of a command.", size(&c.RESP.MaxBulk, 64<<10, 32<<20)},
+		{"resp.write_timeout", "1m", "How long a client may take to read 64 KiB of the replies that wait for it; then it is disconnected.", duration(&c.RESP.WriteTimeout, time.Second, time.Hour)},
+		{"resp.query_buffer", "63mb", "The longest command, all arguments together; at least one of resp.max_bulk. A client that sends a longer one is disconnected.", size(&c.RESP.QueryBuffer, 1<<20, 63<<20)},
+		{"resp.max_bulk", "16mb", "The longest argument of a command. A client that sends a longer one is disconnected.", size(&c.RESP.MaxBulk, 64<<10, 32<<20)},
+		{"resp.max_key", "64kb", "The longest key. Commands with longer ones are refused.", size(&c.RESP.MaxKey, 64, 16<<20)},
+		{"resp.debug", "no", "Who may use DEBUG: nobody, clients on this machine, or all.", choice(&c.RESP.Debug, "no", "local", "yes")},
 
 		{"cluster.name", "phonond", "The cluster's name. Nodes refuse those of another cluster.", name(&c.Cluster.Name)},
 		{"cluster.listen", "127.0.0.1:7379", "The address for other nodes. Off this machine it takes cluster.tls.", address(&c.Cluster.Listen)},

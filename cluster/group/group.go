@@ -50,6 +50,10 @@ type Config struct {
 	// Space tells how much room the disk below Storage has. It is asked before every
 	// write and must be quick. Nil means that there is always enough.
 	Space func() Space
+	// MemoryFull reports whether this node has no more memory to give. The groups that
+	// it leads then refuse with [ErrNoMemory] what may make them larger. It is asked
+	// before every request and has to be quick. Default: never.
+	MemoryFull func() bool
 	// Wall is the wall clock, [time.Now] but in tests. Deadlines do not depend on it.
 	Wall func() time.Time
 	Log  *slog.Logger
@@ -209,6 +213,9 @@ func Open(cfg Config) (*Group, error) {
 	g := &Group{
 		cfg: cfg, log: cfg.Log.With("group", cfg.Name),
 		stamp: stamp{came: time.Now()}, queue: newQueue(cfg.Limits.QueueBytes), leader: newLeaderWatch(),
+	}
+	if g.cfg.MemoryFull == nil {
+		g.cfg.MemoryFull = func() bool { return false }
 	}
 	if g.cfg.Space == nil {
 		g.cfg.Space = plenty

@@ -233,8 +233,16 @@ func (g *Group) spaceFull() error {
 	return nil
 }
 
-// admit returns an error for a request that the disks have no room for.
+// ErrNoMemory is returned for a request that may make the state grow while the leader
+// has no memory left for that. It was not applied.
+var ErrNoMemory = errors.New("the leader's memory is full")
+
+// admit returns an error for a request that the disks, or this node's memory, have no
+// room for.
 func (g *Group) admit(c *Call) error {
+	if g.cfg.MemoryFull() && g.grows(c) {
+		return ErrNoMemory
+	}
 	mine := g.cfg.Space()
 	why := g.refusal(mine)
 	switch {

@@ -27,9 +27,12 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Cause }
 
-// lowSpace reports whether the request was refused because it needs space, and others
-// would not be.
+// lowSpace reports whether the request was refused because it needs space or memory,
+// and others would not be.
 func (e *Error) lowSpace() bool {
+	if errors.Is(e.Cause, group.ErrNoMemory) {
+		return true
+	}
 	why, ok := errors.AsType[*group.NoSpaceError](e.Cause)
 	return ok && !e.Maybe && why.Level == group.SpaceLow
 }
@@ -48,6 +51,8 @@ func (e *Error) Reply() resp.Value {
 		return resp.Err(fmt.Sprintf("TRYAGAIN group %s has too many requests waiting, this one was not applied", e.Group))
 	case errors.Is(e.Cause, group.ErrConflict):
 		return resp.Err(fmt.Sprintf("TRYAGAIN a key that was read has changed in group %s, nothing was applied", e.Group))
+	case errors.Is(e.Cause, group.ErrNoMemory):
+		return resp.ErrNoMemory
 	case errors.Is(e.Cause, ErrRefused):
 		return resp.Err(fmt.Sprintf("ERR the leader of group %s does not know this command, is it of another version? Nothing was applied", e.Group))
 	}

@@ -37,6 +37,7 @@ var wireErrors = map[byte]error{
 	9:           ErrTooLarge,
 	codeNoSpace: group.ErrNoSpace,
 	11:          group.ErrCancelled,
+	12:          group.ErrNoMemory,
 }
 
 // codeNoSpace is followed by the level and the nodes of a [group.NoSpaceError].
@@ -45,6 +46,11 @@ const codeNoSpace = 10
 // notApplied reports whether err says that this attempt applied nothing.
 func notApplied(err error) bool {
 	return !errors.Is(err, group.ErrUncertain) && !errors.Is(err, group.ErrStopped)
+}
+
+// settled reports whether err will not be another one if the request is sent again.
+func settled(err error) bool {
+	return errors.Is(err, ErrRefused) || errors.Is(err, ErrTooLarge) || errors.Is(err, group.ErrNoSpace) || errors.Is(err, group.ErrNoMemory)
 }
 
 // answer is what an attempt came back with.

@@ -23,12 +23,13 @@ import (
 
 // rig is some nodes with routers, and groups of one replica each, in virtual time.
 type rig struct {
-	t     *testing.T
-	net   *simnet.Network
-	nodes map[string]*node
-	leads map[string]string // the node of each group
-	table *Table
-	level atomic.Uint32 // of every disk
+	t          *testing.T
+	net        *simnet.Network
+	nodes      map[string]*node
+	leads      map[string]string // the node of each group
+	table      *Table
+	level      atomic.Uint32 // of every disk
+	memoryFull atomic.Bool   // of all groups
 	// wrap may change a connection that a node dials.
 	wrap func(from string, c net.Conn) net.Conn
 
@@ -134,6 +135,8 @@ func (r *rig) group(host *simnet.Host, name string) *group.Group {
 		Space: func() group.Space {
 			return group.Space{Level: group.Level(r.level.Load()), Free: 7 << 20, Room: 6 << 20}
 		},
+		MemoryFull: r.memoryFull.Load,
+
 		Ask:   func(_ string, done func(group.Pulse, error)) { done(group.Pulse{}, ErrUnreachable) }, // nobody is there
 		Fatal: func(err error) { r.t.Errorf("group %s: %v", name, err) },
 	})

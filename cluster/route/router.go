@@ -227,7 +227,7 @@ func (r *Router) finish(ctx context.Context, w *work, a attempt) ([]resp.Value, 
 			return final, nil
 		}
 		w.maybe = w.maybe || !notApplied(err) && !w.readOnly
-		if ctx.Err() != nil || errors.Is(err, group.ErrConflict) || errors.Is(err, ErrRefused) || errors.Is(err, ErrTooLarge) || errors.Is(err, group.ErrNoSpace) {
+		if ctx.Err() != nil || errors.Is(err, group.ErrConflict) || settled(err) {
 			return nil, &Error{Group: w.group, Maybe: w.maybe, Request: w.seq, Cause: err}
 		}
 		if unknown := errors.Is(err, group.ErrUnknownOrigin); unknown && !opened {

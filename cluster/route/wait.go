@@ -129,7 +129,7 @@ func (r *Router) Wait(ctx context.Context, c command.Call) (reply resp.Value, ok
 			return resp.Value{}, false
 		case over.Err() != nil:
 			return (&Error{Group: name, Maybe: true, Request: w.wait.seq, Cause: err}).Reply(), true
-		case errors.Is(err, ErrRefused), errors.Is(err, ErrTooLarge), errors.Is(err, group.ErrNoSpace):
+		case settled(err):
 			return (&Error{Group: name, Cause: err}).Reply(), true
 		case errors.Is(err, group.ErrUnknownOrigin) && !opened:
 			opened = true

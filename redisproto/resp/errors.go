@@ -25,6 +25,7 @@ var (
 	ErrDBIndex       = Err("ERR DB index is out of range")
 	ErrNoAuth        = Err("NOAUTH Authentication required.")
 	ErrCrossSlot     = Err("CROSSSLOT Keys in request don't hash to the same slot")
+	ErrNoMemory      = Err("OOM command not allowed when used memory > 'maxmemory'.")
 	// ErrInternal stands for a defect: the command panicked and changed nothing.
 	ErrInternal = Err("ERR internal error, the command was not applied")
 )
