@@ -39,7 +39,7 @@ func TestCommandsAreWhatTheTablesSay(t *testing.T) {
 
 // sections are the groups of commands, in the order of the page.
 var sections = []struct{ group, title string }{
-	{"string", "Strings"}, {"hash", "Hashes"}, {"list", "Lists"}, {"set", "Sets"}, {"sorted-set", "Sorted sets"},
+	{"string", "Strings"}, {"bitmap", "Bitmaps"}, {"hash", "Hashes"}, {"list", "Lists"}, {"set", "Sets"}, {"sorted-set", "Sorted sets"},
 	{"generic", "Keys"}, {"scripting", "Scripts"}, {"connection", "Connections"}, {"server", "Server"}, {"cluster", "Cluster"},
 }
 

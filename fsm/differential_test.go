@@ -39,6 +39,15 @@ var sample = map[string][]string{
 	"future-ms": {"4000000000000", "0", "-1", "x", "9223372036854775807"},
 	"unix":      {"4000000000", "1", "0", "-1", "x", "9223372036854775807"},
 	"unix-ms":   {"4000000000000", "1", "0", "-1", "x", "9223372036854775807"},
+	"bit":       {"0", "1", "1", "2", "-1", "x", "4294967296"},
+	"offset":    {"0", "1", "7", "8", "9", "100", "1000", "-1", "x", "", "9223372036854775807", "4294967296", "+1"},
+	"encoding":  {"u8", "i8", "u1", "i5", "u63", "i64", "i64", "u64", "i65", "u0", "i", "x", "", "I8", "u16", "i32"},
+	"at":        {"0", "1", "7", "#0", "#1", "#2", "100", "-1", "#-1", "x", "", "#", "#x", "#9223372036854775807"},
+	"small":     {"0", "1", "-1", "127", "128", "255", "256", "-128", "-129", "9223372036854775807", "-9223372036854775808", "x", "100000"},
+	"by":        {"nosort", "*", "#", "w_*", "*->f", "{x}*->1", "*->", "a*b->c"},
+	"timeout":   {"0", "1", "0.5", "-1", "x", "nan", "inf", "", "1e18", "-0.0001", " 1"},
+	"sortable":  {"sl", "ss", "sz"},
+	"dump":      {"", "x", "\x00\x01", "\x01\x00\x01v12345678", "0123456789abcdef"},
 	"type":      {"string", "list", "set", "zset", "hash", "HASH", "none"},
 	"direction": {"LEFT", "RIGHT", "left", "x"},
 	"sha1":      {"5688a2541c9edd77746bcd2385e65ff3639a664f", "c3f8721cbb97f72bc19e972846bd7aaf91901658", "abc", ""},
@@ -171,6 +180,40 @@ ZDIFFSTORE key numkeys key key
 ZINTERCARD numkeys key key (LIMIT) (count)
 ZSCAN key cursor (MATCH|COUNT) (pattern)
 EVALSHA sha1 numkeys key
+SETBIT key offset bit
+GETBIT key offset
+BITCOUNT key (int) (int) (BYTE|BIT|x)
+BITCOUNT key int int (BYTE|BIT|x)
+BITPOS key bit (int) (int) (BYTE|BIT|x)
+BITOP AND|OR|XOR|NOT|x key key...
+BITFIELD key GET encoding at
+BITFIELD key (OVERFLOW) (WRAP|SAT|FAIL|x) SET encoding at small (OVERFLOW) (WRAP|SAT|FAIL) INCRBY encoding at small
+BITFIELD key OVERFLOW WRAP|SAT|FAIL INCRBY encoding at small OVERFLOW SAT|FAIL|WRAP INCRBY encoding at small SET encoding at small
+BITFIELD_RO key GET encoding at (GET|SET) (encoding) (at)
+LCS key key (LEN) (IDX) (MINMATCHLEN) (count) (WITHMATCHLEN)
+LCS key key IDX MINMATCHLEN count WITHMATCHLEN
+LPUSH sl small small small
+SADD ss small small member
+ZADD sz float small float member
+DEL sortable
+SET w_1|w_127|w_-1|w_x|w_0 value
+SORT|SORT_RO key (ALPHA) (DESC) (LIMIT) (int) (int) (x)
+SORT|SORT_RO sortable (ALPHA) (DESC) (LIMIT) (int) (int)
+SORT|SORT_RO sl|sz BY by (DESC) (LIMIT) (int) (int) (GET) (by) (GET) (by)
+SORT|SORT_RO ss BY by (DESC) (GET) (by) (GET) (by)
+SORT sortable ALPHA (DESC) STORE key (GET) (by)
+SORT sortable BY nosort STORE key
+SORT sl|sz BY nosort (DESC) LIMIT int int
+BLPOP|BRPOP key... timeout
+BLMOVE key key direction direction timeout
+BRPOPLPUSH key key timeout
+BLMPOP timeout numkeys key... direction (COUNT) (count)
+BZPOPMIN|BZPOPMAX key... timeout
+BZMPOP timeout numkeys key... MIN|MAX|x (COUNT) (count)
+SWAPDB 0|16|-1|x 0|16|x|1
+DUMP nosuch
+RESTORE key ttl dump (REPLACE|x) (ABSTTL) (IDLETIME|FREQ) (int)
+RESTORE nosuch ttl dump (REPLACE|x) (ABSTTL) (IDLETIME|FREQ) (int)
 SCRIPT EXISTS sha1...
 SCRIPT FLUSH (SYNC|ASYNC|x)
 MEMORY USAGE key (SAMPLES|x) (count)
@@ -212,6 +255,9 @@ func draws(rnd chooser, form string) []string {
 	case wrong == 1:
 		args = append(args, "1000000")
 	}
+	if args[0] == "SWAPDB" && len(args) == 3 && args[1] == "0" && args[2] == "1" {
+		args[2] = "0" // the other database has other keys: transcripts do that
+	}
 	if args[0] == "SPOP" && len(args) == 2 {
 		args = append(args, "100") // one member, but which?
 	}
@@ -232,7 +278,7 @@ func TestRandomCommandsAnswerAsRedis(t *testing.T) {
 					r.do("FLUSHALL")
 				}
 				args := draws(rnd, forms[rnd.IntN(len(forms))])
-				want := redis.must(t, args...)
+				want := redis.atOnce(t, args...)
 				got := onWire(t, r.do(args...), proto)
 				if !alike(args, got, want) {
 					bad++
@@ -256,6 +302,15 @@ func alike(args []string, got, want resp.Value) bool {
 	case "memory":
 		if want.Kind == resp.Integer {
 			return got.Kind == want.Kind
+		}
+	case "sort", "sort_ro":
+		if len(args) > 2 && args[1] == "ss" && strings.EqualFold(args[2], "BY") {
+			got, want = sorted(got, 1), sorted(want, 1) // a set that nothing sorts
+		}
+		if want.IsError() && got.Kind == resp.Array {
+			// Redis takes an error number that an earlier command left behind for one of
+			// its own.
+			return strings.HasPrefix(want.Str, "ERR One or more scores")
 		}
 	case "object":
 		// How a value came to be is not kept, only what it is; and Redis shares

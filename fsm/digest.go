@@ -31,6 +31,7 @@ const (
 	digestScript
 	digestScriptsFlushed
 	digestCall
+	digestSwapped
 )
 
 // begin starts an entry.
@@ -108,6 +109,8 @@ func (d *digest) deleted(db int, key string) {
 }
 
 func (d *digest) flushed(db int) { d.buf = append(d.buf, digestFlushed, byte(db)) }
+
+func (d *digest) swapped(a, b int) { d.buf = append(d.buf, digestSwapped, byte(a), byte(b)) }
 
 // reply folds in what a client is told, and with it what the command found in
 // collections, whose contents are not folded in whole at each change.

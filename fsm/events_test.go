@@ -76,7 +76,8 @@ func watchEvents(t *testing.T) *eventStream {
 // do runs a command and returns the reply, and the events an event a line.
 func (s *eventStream) do(t *testing.T, args ...string) (resp.Value, string) {
 	t.Helper()
-	replies, err := s.commands.pipeline([][]string{args, {"PUBLISH", "done", ""}})
+	sent := unwaiting(args)
+	replies, err := s.commands.pipeline(append(sent, []string{"PUBLISH", "done", ""}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +89,7 @@ func (s *eventStream) do(t *testing.T, args ...string) (resp.Value, string) {
 			t.Fatal(err)
 		}
 		if m.Elems[0].Str == "message" {
-			return replies[0], strings.Join(lines, "\n")
+			return answered(replies[:len(sent)]), strings.Join(lines, "\n")
 		}
 		db, name, _ := strings.Cut(strings.TrimPrefix(m.Elems[2].Str, "__keyevent@"), "__:")
 		n, _ := strconv.Atoi(db)

@@ -12,7 +12,7 @@ import (
 func (m *Machine) Fork(clock, wall int64) *Machine {
 	f := m.clone()
 	f.clock, f.wall = max(clock, m.clock), max(wall, m.wall)
-	f.sum, f.cfg.Changed = newDigest(), nil
+	f.sum, f.cfg.Changed, f.cfg.Swapped = newDigest(), nil, nil
 	f.reap(reapLimit) // as the entry will, so that changes have the same versions
 	return f
 }

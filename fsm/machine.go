@@ -34,6 +34,8 @@ type Config struct {
 	// Changed is told of every key that a command has stored something under, when
 	// that is so. It may be nil.
 	Changed func(db int, key string)
+	// Swapped is told of databases that have changed places. It may be nil.
+	Swapped func(a, b int)
 }
 
 // Machine is the state of one group. It has one writer; methods that read may
@@ -186,6 +188,15 @@ func (m *Machine) flushDB(db int) {
 	m.version++
 	m.ks[db] = newDatabase(m.hasher())
 	m.sum.flushed(db)
+}
+
+func (m *Machine) swapDBs(a, b int) {
+	m.version++
+	m.ks[a], m.ks[b] = m.ks[b], m.ks[a]
+	m.sum.swapped(a, b)
+	if m.cfg.Swapped != nil {
+		m.cfg.Swapped(a, b)
+	}
 }
 
 // Index returns the index of the last entry applied.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"phonond/redisproto/command"
 	"phonond/redisproto/resp"
 )
 
@@ -125,6 +126,38 @@ func (c *redisConn) must(t testing.TB, args ...string) resp.Value {
 		t.Fatalf("%q: %v", args, err)
 	}
 	return v
+}
+
+var dataTable = DataCommands()
+
+// unwaiting returns what asks a real server for the reply to a command that it gives
+// without waiting: the command itself, or a transaction with it.
+func unwaiting(args []string) [][]string {
+	if cmd := dataTable.Lookup(callOf(0, args...).Args); cmd != nil && cmd.Has(command.Blocking) {
+		return [][]string{{"MULTI"}, args, {"EXEC"}}
+	}
+	return [][]string{args}
+}
+
+// answered returns the reply among those to what unwaiting has returned.
+func answered(replies []resp.Value) resp.Value {
+	switch {
+	case len(replies) == 1:
+		return replies[0]
+	case replies[1].IsError():
+		return replies[1]
+	}
+	return replies[2].Elems[0]
+}
+
+// atOnce is must for a command that is not to wait.
+func (c *redisConn) atOnce(t testing.TB, args ...string) resp.Value {
+	t.Helper()
+	replies, err := c.pipeline(unwaiting(args))
+	if err != nil {
+		t.Fatalf("%q: %v", args, err)
+	}
+	return answered(replies)
 }
 
 var kinds = map[byte]resp.Kind{

@@ -8,7 +8,7 @@ import (
 var stringCommands = group("string",
 	read("get", 2, 1, getCmd, "key", "The string under a key, or nil.").
 		flags(command.Fast).since("1.0.0"),
-	write("set", -3, 1, setCmd, "key value [NX|XX] [GET] [EX seconds|PX milliseconds|EXAT unix-time-seconds|PXAT unix-time-milliseconds|KEEPTTL]",
+	write("set", -3, 1, setCmd, "key value [NX|XX|IFEQ comparison-value] [GET] [EX seconds|PX milliseconds|EXAT unix-time-seconds|PXAT unix-time-milliseconds|KEEPTTL]",
 		"Sets the string under a key, whatever it held.").
 		flags(command.DenyOOM).since("1.0.0").refuse(setRefuse),
 	write("setnx", 3, 1, setnxCmd, "key value", "Sets a string if there is no such key.").
@@ -105,7 +105,10 @@ func setCmd(t *Tx, args [][]byte) resp.Value {
 		}
 	}
 	old := t.find(args[1])
-	if o.nx && old != nil || o.xx && old == nil {
+	if o.ifeq && old != nil && old.obj != nil {
+		return resp.ErrWrongType
+	}
+	if !o.allows(old) {
 		if o.get {
 			return reply
 		}
@@ -124,13 +127,14 @@ func setCmd(t *Tx, args [][]byte) resp.Value {
 	return reply
 }
 
-// setRefuse answers a SET NX of a key that is held.
+// setRefuse answers a SET NX of a key that is held, and a SET IFEQ of one that holds
+// something else.
 func setRefuse(v *View, args [][]byte) (reply resp.Value, ok bool) {
-	if len(args) == 3 || v.find(args[1]) == nil {
+	if len(args) == 3 {
 		return reply, false
 	}
 	o, ok := parseSetOptions(true, args[3:])
-	if !ok || !o.nx {
+	if e := v.find(args[1]); !ok || o.allows(e) || e != nil && e.obj != nil && (o.get || o.ifeq) {
 		return reply, false
 	}
 	if _, _, fault := o.deadline(v, "set"); fault.IsError() {

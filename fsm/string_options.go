@@ -11,6 +11,8 @@ type setOptions struct {
 	nx, xx, get, keepTTL, persist bool
 	expiry                        *expiryOption
 	ttl                           []byte // its argument
+	ifeq                          bool   // only if the string is this one
+	comparison                    []byte
 }
 
 // expiryOption is how a time to live is given.
@@ -27,10 +29,13 @@ var expiryOptions = []expiryOption{{"EX", 1000, false}, {"PX", 1, false}, {"EXAT
 func parseSetOptions(set bool, args [][]byte) (o setOptions, ok bool) {
 	for i := 0; i < len(args); i++ {
 		switch a := args[i]; {
-		case set && is(a, "NX") && !o.xx:
+		case set && is(a, "NX") && !o.xx && !o.ifeq:
 			o.nx = true
-		case set && is(a, "XX") && !o.nx:
+		case set && is(a, "XX") && !o.nx && !o.ifeq:
 			o.xx = true
+		case set && is(a, "IFEQ") && !o.nx && !o.xx && !o.ifeq && i+1 < len(args):
+			i++
+			o.ifeq, o.comparison = true, args[i]
 		case set && is(a, "GET"):
 			o.get = true
 		case set && is(a, "KEEPTTL") && o.expiry == nil:
@@ -47,6 +52,14 @@ func parseSetOptions(set bool, args [][]byte) (o setOptions, ok bool) {
 		}
 	}
 	return o, true
+}
+
+// allows reports whether the options let SET replace what a key holds, nil if
+// there is no such key.
+func (o *setOptions) allows(old *entry) bool {
+	return !(o.nx && old != nil ||
+		o.xx && old == nil ||
+		o.ifeq && (old == nil || old.obj != nil || old.str != string(o.comparison)))
 }
 
 func findExpiryOption(arg []byte) *expiryOption {

@@ -105,6 +105,7 @@ func DataCommands() *Table {
 	return NewTable(
 		stringCommands, keyCommands, expireCommands, scanCommands, objectCommands, memoryCommands, serverCommands,
 		hashCommands, listCommands, setCommands, zsetCommands, scriptCommands, versionCommands,
+		bitmapCommands, lcsCommands, sortCommands, swapdbCommands, dumpCommands, blockingCommands, compareCommands,
 	)
 }
 
@@ -137,6 +138,8 @@ func (c Command) flags(f command.Flags) Command { c.Flags |= f; return c }
 func (c Command) lastKey(last, step int) Command { c.LastKey, c.KeyStep = last, step; return c }
 
 func (c Command) numKeys(at int) Command { c.NumKeys = at; return c }
+
+func (c Command) moreKeys(f func(args [][]byte) [][]byte) Command { c.MoreKeys = f; return c }
 
 func (c Command) scatter(s command.Scatter) Command { c.Scatter = s; return c }
 

@@ -96,7 +96,7 @@ func TestTranscriptsOnRedis(t *testing.T) {
 				if s.has("$") {
 					return resp.Value{}
 				}
-				return conns[s.proto()].must(t, args...)
+				return conns[s.proto()].atOnce(t, args...)
 			})
 		})
 	}

@@ -19,6 +19,7 @@ var flagNames = []struct {
 	{command.DenyOOM, "denyoom"},
 	{command.Admin, "admin"},
 	{command.NoScript, "noscript"},
+	{command.Blocking, "blocking"},
 	{command.Loading, "loading"},
 	{command.Stale, "stale"},
 	{command.Fast, "fast"},
@@ -71,7 +72,7 @@ func (e *entry) info() resp.Value {
 			}
 		}
 	}
-	if s.NumKeys > 0 {
+	if s.NumKeys > 0 || s.MoreKeys != nil {
 		flags = append(flags, resp.Status("movablekeys"))
 	}
 	for _, cat := range e.categories() {

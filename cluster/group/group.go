@@ -221,6 +221,7 @@ func Open(cfg Config) (*Group, error) {
 		g.cfg.Space = plenty
 	}
 	g.cfg.Machine.Changed = g.waits.changed
+	g.cfg.Machine.Swapped = g.waits.swapped
 	g.machine = fsm.New(g.cfg.Machine)
 	g.stopped, g.stop = context.WithCancel(context.Background())
 	g.store = watch(cfg.Storage, cfg.Timing.DiskStall, g.cfg.Space, g.fatal)

@@ -210,6 +210,18 @@ func (t *waits) changed(db int, key string) {
 	}
 }
 
+// swapped notes that two databases have changed places: what somebody waits for may
+// have been in the other.
+func (t *waits) swapped(a, b int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for k := range t.byKey {
+		if (k.db == a || k.db == b) && !slices.Contains(t.ready, k) {
+			t.ready = append(t.ready, k)
+		}
+	}
+}
+
 // offerChanged offers what the entry that was just applied has brought to those that
 // were not in it.
 func (g *Group) offerChanged() {

@@ -46,7 +46,10 @@ type Spec struct {
 	KeyStep  int // distance between keys
 	// NumKeys is the position of the argument that counts the keys which follow
 	// it, as in EVAL, or 0. A FirstKey before it is a key as well.
-	NumKeys     int
+	NumKeys int
+	// MoreKeys, which may be nil, returns the keys that options name, such as the
+	// destination of SORT.
+	MoreKeys    func(args [][]byte) [][]byte
 	Scatter     Scatter
 	Group       string // "string", "generic", "connection", ... as in COMMAND DOCS
 	Since       string // the Redis version that brought it, or "" for our own
@@ -93,6 +96,9 @@ func (s *Spec) Keys(dst [][]byte, args [][]byte) (keys [][]byte, ok bool) {
 	}
 	for i := s.FirstKey; i <= last && i < len(args); i += max(s.KeyStep, 1) {
 		dst = append(dst, args[i])
+	}
+	if s.MoreKeys != nil && s.ArityOK(len(args)) {
+		dst = append(dst, s.MoreKeys(args)...)
 	}
 	return dst, true
 }
