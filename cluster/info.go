@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,31 +18,42 @@ import (
 	"phonond/redisproto/resp"
 )
 
-// infoSections are the sections of INFO, in order.
-var infoSections = []struct {
+// section is a part of INFO.
+type section struct {
 	name   string
+	extra  bool // only in "all" and "everything"
 	fields func(n *Node) []redisproto.Field
-}{
-	{"server", (*Node).infoServer},
-	{"clients", func(n *Node) []redisproto.Field { return n.resp.InfoClients() }},
-	{"memory", (*Node).infoMemory},
-	{"persistence", (*Node).infoPersistence},
-	{"stats", func(n *Node) []redisproto.Field { return n.resp.InfoStats() }},
-	{"replication", (*Node).infoReplication},
-	{"cluster", (*Node).infoCluster},
-	{"phonond", (*Node).infoPhonond},
-	{"keyspace", (*Node).infoKeyspace},
 }
 
+// infoSections are the sections of INFO, in Redis's order.
+var infoSections = []section{
+	{"server", false, (*Node).infoServer},
+	{"clients", false, func(n *Node) []redisproto.Field { return n.resp.InfoClients() }},
+	{"memory", false, (*Node).infoMemory},
+	{"persistence", false, (*Node).infoPersistence},
+	{"stats", false, (*Node).infoStats},
+	{"replication", false, (*Node).infoReplication},
+	{"CPU", false, (*Node).infoCPU},
+	{"modules", false, func(*Node) []redisproto.Field { return nil }},
+	{"commandstats", true, func(n *Node) []redisproto.Field { return n.resp.InfoCommandStats() }},
+	{"errorstats", false, func(n *Node) []redisproto.Field { return n.resp.InfoErrorStats() }},
+	{"latencystats", true, func(n *Node) []redisproto.Field { return n.resp.InfoLatencyStats() }},
+	{"cluster", false, (*Node).infoCluster},
+	{"phonond", false, (*Node).infoPhonond},
+	{"keyspace", false, (*Node).infoKeyspace},
+}
+
+// INFO [section [section ...]]
 func (n *Node) info(args [][]byte) resp.Value {
 	wanted := map[string]bool{}
 	for _, a := range args[1:] {
 		wanted[strings.ToLower(string(a))] = true
 	}
-	all := len(wanted) == 0 || wanted["all"] || wanted["default"] || wanted["everything"]
+	all := wanted["all"] || wanted["everything"]
+	usual := all || len(wanted) == 0 || wanted["default"]
 	var b strings.Builder
 	for _, s := range infoSections {
-		if !all && !wanted[s.name] {
+		if !all && !(usual && !s.extra) && !wanted[strings.ToLower(s.name)] {
 			continue
 		}
 		if b.Len() > 0 {
@@ -61,19 +73,70 @@ func field[T int | int64 | uint64 | string](name string, v T) redisproto.Field {
 
 func (n *Node) infoServer() []redisproto.Field {
 	_, port, _ := net.SplitHostPort(n.self.RESPAddr)
-	up := int64(time.Since(n.started).Seconds())
+	now := time.Now()
+	up := int64(now.Sub(n.started).Seconds())
+	executable, _ := os.Executable()
 	return []redisproto.Field{
-		field("redis_version", redisproto.DefaultConfig().Version), field("redis_mode", "standalone"), field("phonond_version", n.cfg.Version),
-		field("os", runtime.GOOS+" "+runtime.GOARCH), field("arch_bits", strconv.IntSize), field("process_id", os.Getpid()),
-		field("run_id", n.runID), field("tcp_port", port), field("uptime_in_seconds", up), field("uptime_in_days", up/86400),
+		field("redis_version", redisproto.DefaultConfig().Version), field("redis_git_sha1", "00000000"), field("redis_git_dirty", 0), field("redis_build_id", "0"),
+		field("redis_mode", "standalone"), field("phonond_version", n.cfg.Version),
+		field("os", runtime.GOOS+" "+runtime.GOARCH), field("arch_bits", strconv.IntSize), field("go_version", runtime.Version()), field("process_id", os.Getpid()),
+		field("run_id", n.runID), field("tcp_port", port), field("server_time_usec", now.UnixMicro()), field("uptime_in_seconds", up), field("uptime_in_days", up/86400),
+		field("executable", executable), field("config_file", ""),
 	}
 }
 
+// infoMemory counts what the process uses: of it the data are only a part.
 func (n *Node) infoMemory() []redisproto.Field {
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
+	m, u := n.memory.used(), readUsage()
+	if u.resident == 0 {
+		u.resident = m.Mapped
+	}
+	data := int64(0)
+	for _, s := range n.replicasHere() {
+		data += s.Bytes
+	}
+	peak, limit := n.memory.peak.Load(), n.memory.limit.Load()
+	list := slices.Concat(amount("used_memory", m.Heap), amount("used_memory_rss", u.resident), amount("used_memory_peak", peak))
+	list = append(list, field("used_memory_peak_perc", fmt.Sprintf("%.2f%%", 100*float64(m.Heap)/float64(max(peak, 1)))),
+		field("used_memory_overhead", m.Overhead), field("used_memory_dataset", data))
+	list = append(list, amount("total_system_memory", u.machine)...)
+	list = append(list, amount("maxmemory", limit)...)
+	return append(list, field("maxmemory_policy", "noeviction"), field("mem_fragmentation_ratio", fmt.Sprintf("%.2f", float64(u.resident)/float64(max(m.Heap, 1)))),
+		field("mem_fragmentation_bytes", u.resident-m.Heap), field("mem_allocator", "go"))
+}
+
+// replicasHere are the replicas of this node, none until it has all of them.
+func (n *Node) replicasHere() []group.Status {
+	if n.router.Load() == nil {
+		return nil
+	}
+	return n.statuses()
+}
+
+// amount is a field of so many bytes, and one for people.
+func amount(name string, n int64) []redisproto.Field {
+	text, units := fmt.Sprintf("%dB", n), "KMGT"
+	for size := float64(n); size >= 1024 && units != ""; units = units[1:] {
+		size /= 1024
+		text = fmt.Sprintf("%.2f%c", size, units[0])
+	}
+	return []redisproto.Field{field(name, n), field(name+"_human", text)}
+}
+
+// infoStats adds to what the port for clients counts what the replicas here do.
+func (n *Node) infoStats() []redisproto.Field {
+	expired := int64(0)
+	for _, s := range n.replicasHere() {
+		expired += s.Reaped
+	}
+	return append(n.resp.InfoStats(), field("expired_keys", expired), field("evicted_keys", 0))
+}
+
+func (n *Node) infoCPU() []redisproto.Field {
+	u := readUsage()
 	return []redisproto.Field{
-		field("used_memory", m.HeapAlloc), field("used_memory_rss", m.Sys-m.HeapReleased), field("maxmemory", 0), field("maxmemory_policy", "noeviction"),
+		field("used_cpu_sys", fmt.Sprintf("%.6f", u.system.Seconds())), field("used_cpu_user", fmt.Sprintf("%.6f", u.user.Seconds())),
+		field("used_cpu_sys_children", "0.000000"), field("used_cpu_user_children", "0.000000"),
 	}
 }
 
@@ -88,16 +151,24 @@ func (n *Node) infoPersistence() []redisproto.Field {
 	if disk.Level == group.SpaceFull {
 		status = "err"
 	}
-	list := []redisproto.Field{field("loading", loading), field("aof_enabled", 1), field("aof_last_write_status", status)}
+	list := []redisproto.Field{
+		field("loading", loading), field("async_loading", 0), field("rdb_changes_since_last_save", 0), field("rdb_bgsave_in_progress", 0),
+		field("rdb_last_save_time", n.started.Unix()), field("rdb_last_bgsave_status", "ok"),
+		field("aof_enabled", 1), field("aof_rewrite_in_progress", 0), field("aof_last_bgrewrite_status", "ok"), field("aof_last_write_status", status),
+	}
 	if n.disk.watched() {
 		list = append(list, field("disk_level", disk.Level.String()), field("disk_free", disk.Free))
 	}
 	return list
 }
 
-// infoReplication says master: any node takes writes.
+// infoReplication says master: any node takes writes. The cluster's replicas are no
+// business of those who look for Redis's.
 func (n *Node) infoReplication() []redisproto.Field {
-	return []redisproto.Field{field("role", "master"), field("connected_slaves", 0)}
+	return []redisproto.Field{
+		field("role", "master"), field("connected_slaves", 0), field("master_failover_state", "no-failover"), field("master_replid", n.runID),
+		field("master_repl_offset", 0), field("repl_backlog_active", 0),
+	}
 }
 
 func (n *Node) infoCluster() []redisproto.Field {
@@ -109,10 +180,7 @@ func (n *Node) infoPhonond() []redisproto.Field {
 	if s := n.state.Load(); s != nil {
 		list = append(list, field("cluster_id", s.ID), field("state_epoch", s.Epoch))
 	}
-	if n.router.Load() == nil {
-		return list
-	}
-	for _, s := range n.statuses() {
+	for _, s := range n.replicasHere() {
 		list = append(list, field("group_"+s.Group, fmt.Sprintf("state=%s,leader=%s,term=%d,last_log=%d,commit=%d,entries=%d,requests=%d,snapshots=%d,snapshot_bytes=%d,snapshot_stall_us=%d,snapshot_ms=%d,restore_ms=%d",
 			s.State, s.Leader, s.Term, s.LastLog, s.Commit, s.Entries, s.Requests, s.Snapshots, s.SnapshotBytes, s.SnapshotStall.Microseconds(), s.SnapshotTook.Milliseconds(), s.RestoreTook.Milliseconds())))
 	}
@@ -125,24 +193,33 @@ func (n *Node) infoKeyspace() []redisproto.Field {
 	if r == nil {
 		return nil
 	}
-	// Clients ask when they connect: rather nothing than late. How many keys have a
-	// deadline is not counted, but tools want the field.
+	// Clients ask when they connect: rather without a group than late.
 	ctx, cancel := context.WithTimeout(n.ctx, infoTimeout)
 	defer cancel()
-	var sizes [fsm.Databases]resp.Value
+	var sizes [fsm.Databases]struct{ keys, expires, ttls int64 }
+	var mu sync.Mutex
 	var wg sync.WaitGroup
-	for db := range sizes {
+	for _, name := range n.regionNames() {
 		wg.Go(func() {
-			call := dataCall("DBSIZE")
-			call[0].DB = db
-			sizes[db] = r.Do(ctx, call)[0]
+			replies, err := r.Run(ctx, name, dataCall("KEYSPACE"))
+			if err != nil || replies[0].IsError() {
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for _, db := range replies[0].Elems { // number, keys, those that expire, their mean time to live
+				size := &sizes[db.Elems[0].Int]
+				size.keys += db.Elems[1].Int
+				size.expires += db.Elems[2].Int
+				size.ttls += db.Elems[2].Int * db.Elems[3].Int
+			}
 		})
 	}
 	wg.Wait()
 	var list []redisproto.Field
-	for db, v := range sizes {
-		if v.Kind == resp.Integer && v.Int > 0 {
-			list = append(list, field(fmt.Sprintf("db%d", db), fmt.Sprintf("keys=%d,expires=0,avg_ttl=0", v.Int)))
+	for db, s := range sizes {
+		if s.keys > 0 {
+			list = append(list, field(fmt.Sprintf("db%d", db), fmt.Sprintf("keys=%d,expires=%d,avg_ttl=%d", s.keys, s.expires, s.ttls/max(s.expires, 1))))
 		}
 	}
 	return list

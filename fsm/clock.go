@@ -39,6 +39,10 @@ func (m *Machine) advance(e *Entry, term uint64) {
 // milliseconds, so a deadline is reached only when the clock is beyond it.
 func (m *Machine) expired(e *entry) bool { return e.deadline != 0 && e.deadline < m.clock }
 
+// Reaped returns how many keys have expired since the machine was made. It is no part
+// of the state. The caller holds off Apply.
+func (m *Machine) Reaped() int64 { return m.reaped }
+
 // reap removes up to limit keys whose deadline has passed, in the order of
 // deadline, database and key.
 func (m *Machine) reap(limit int) {
@@ -51,6 +55,7 @@ func (m *Machine) reap(limit int) {
 		m.version++
 		d.drop(d.keys.get([]byte(first.key)))
 		m.sum.deleted(db, first.key)
+		m.reaped++
 		if m.wanted&EventExpired != 0 {
 			m.events = append(m.events, Event{EventExpired, "expired", db, first.key})
 		}

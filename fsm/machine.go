@@ -64,6 +64,8 @@ type Machine struct {
 	wanted  EventClass    // the events that this entry gathers
 	events  []Event       // those of the last entry
 	tx      Tx
+
+	reaped int64 // keys that have expired, for INFO
 }
 
 // recentDigests is how many entries back a leader's check may lie.

@@ -166,6 +166,7 @@ func TestInfoIsWhatToolsRead(t *testing.T) {
 		cl.Do("SET", "a", "1")
 		cl.Do("SELECT", "3")
 		cl.Do("MSET", "b", "1", "c", "2")
+		cl.Do("EXPIRE", "b", "100")
 		parse := func(args ...string) map[string]map[string]string {
 			all, section := map[string]map[string]string{}, ""
 			text := cl.Do(append([]string{"INFO"}, args...)...).Str
@@ -188,11 +189,15 @@ func TestInfoIsWhatToolsRead(t *testing.T) {
 			}
 			return all
 		}
-		full := parse()
+		full := parse("everything")
 		for section, fields := range map[string][]string{
-			"server":  {"redis_version", "redis_mode", "tcp_port", "uptime_in_seconds", "run_id", "process_id"},
-			"clients": {"connected_clients"}, "memory": {"used_memory", "maxmemory"}, "persistence": {"loading"},
-			"stats": {"total_commands_processed"}, "replication": {"role"}, "cluster": {"cluster_enabled"},
+			"server":      {"redis_version", "redis_mode", "tcp_port", "uptime_in_seconds", "run_id", "process_id"},
+			"clients":     {"connected_clients", "blocked_clients", "maxclients"},
+			"memory":      {"used_memory", "used_memory_human", "used_memory_rss", "used_memory_peak", "maxmemory", "maxmemory_human", "maxmemory_policy", "mem_fragmentation_ratio"},
+			"persistence": {"loading", "rdb_bgsave_in_progress", "rdb_last_save_time", "aof_enabled"},
+			"stats":       {"total_commands_processed", "instantaneous_ops_per_sec", "keyspace_hits", "keyspace_misses", "expired_keys", "evicted_keys"},
+			"replication": {"role", "connected_slaves", "master_repl_offset"}, "cpu": {"used_cpu_sys", "used_cpu_user"},
+			"commandstats": {"cmdstat_mset", "cmdstat_select"}, "latencystats": {"latency_percentiles_usec_mset"}, "cluster": {"cluster_enabled"},
 			"phonond": {"node", "region", "cluster_id", "group_system"}, "keyspace": {"db0", "db3"},
 		} {
 			for _, f := range fields {
@@ -205,11 +210,15 @@ func TestInfoIsWhatToolsRead(t *testing.T) {
 				t.Errorf("INFO %s has %v", section, one)
 			}
 		}
-		if got := full["keyspace"]; got["db0"] != "keys=1,expires=0,avg_ttl=0" || got["db3"] != "keys=2,expires=0,avg_ttl=0" || len(got) != 2 {
+		if got := full["keyspace"]; got["db0"] != "keys=1,expires=0,avg_ttl=0" || got["db3"] != "keys=2,expires=1,avg_ttl=100000" || len(got) != 2 {
 			t.Errorf("keyspace: %v", got)
 		}
 		if r, e := full["replication"]["role"], full["cluster"]["cluster_enabled"]; r != "master" || e != "0" {
 			t.Errorf("the role is %q, cluster_enabled %q: clients must take it for one server", r, e)
+		}
+		usual := parse()
+		if usual["commandstats"] != nil || usual["keyspace"] == nil || len(parse("default")) != len(usual) || len(parse("all")) != len(full) {
+			t.Errorf("INFO has %d sections of %d", len(usual), len(full))
 		}
 		if two := parse("server", "memory"); len(two) != 2 {
 			t.Errorf("INFO of two sections has %d", len(two))
@@ -250,4 +259,38 @@ func TestLoadingUntilTheClusterIsFound(t *testing.T) {
 		cl.Close()
 		c.Close()
 	})
+}
+
+// TestMaxMemory: a leader that has no memory left takes what needs no more, wherever the
+// client is.
+func TestMaxMemory(t *testing.T) {
+	bubble(t, func(t *testing.T, c *Cluster) {
+		cl := c.Client("west-2")
+		defer cl.Close()
+		cl.Do("SET", "a", "1")
+		limit := func(value string) {
+			for _, name := range c.Names() {
+				admin := c.Client(name)
+				if v := admin.Do("CONFIG", "SET", "maxmemory", value); v.IsError() {
+					t.Fatal(v)
+				}
+				admin.Close()
+			}
+		}
+		const oom = "OOM command not allowed when used memory > 'maxmemory'."
+		limit("1kb")
+		c.Wait("the memory to be full", func() bool { return cl.Do("SET", "a", "2").Str == oom })
+		for _, step := range [][2]string{
+			{"GET a", "1"}, {"INCR n", oom}, {"MSET a 1 b 2", oom}, {"EXPIRE a 100", ""}, {"MULTI", "OK"}, {"SET a 3", "QUEUED"},
+			{"EXEC", "EXECABORT Transaction discarded because of: " + oom}, {"DEL a", ""}, {"GET a", ""},
+		} {
+			if v := cl.Do(strings.Fields(step[0])...); v.Str != step[1] {
+				t.Errorf("%s: %+v", step[0], v)
+			}
+		}
+		limit("0")
+		if v := cl.Do("SET", "a", "2"); v.IsError() {
+			t.Errorf("without a limit: %+v", v)
+		}
+	}, twoByTwo...)
 }

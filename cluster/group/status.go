@@ -38,6 +38,9 @@ type Status struct {
 	Digest   uint64 // after it
 	Clock    int64  // cluster clock, ms
 
+	Bytes  int64 // of memory that the keys take, about
+	Reaped int64 // keys that have expired since the start
+
 	Space Space // of the disk the replica is on
 
 	LastContact time.Duration // since the leader was heard, -1 if never; 0 on the leader
@@ -63,6 +66,7 @@ func (g *Group) Status() Status {
 	s.Serving = lead != nil && lead.term == s.Term
 	g.mu.RLock()
 	s.Epoch, s.Applied, s.Digest, s.Clock = g.machine.Epoch(), g.machine.Index(), g.machine.Digest(), g.machine.Clock()
+	s.Bytes, s.Reaped = g.machine.Bytes(), g.machine.Reaped()
 	g.mu.RUnlock()
 	for _, server := range g.Servers() {
 		if server.Suffrage == raft.Voter {
