@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"bytes"
 	"math"
 
 	"phonond/redisproto/command"
@@ -98,6 +99,12 @@ func validInt(arg []byte) bool {
 // expireCondition is the options NX, XX, GT and LT of EXPIRE.
 type expireCondition struct{ nx, xx, gt, lt bool }
 
+// beforeNUL is what C prints of an argument.
+func beforeNUL(arg []byte) string {
+	text, _, _ := bytes.Cut(arg, []byte{0})
+	return string(text)
+}
+
 func parseExpireCondition(args [][]byte) (c expireCondition, fault resp.Value) {
 	for _, a := range args {
 		switch {
@@ -110,7 +117,7 @@ func parseExpireCondition(args [][]byte) (c expireCondition, fault resp.Value) {
 		case is(a, "LT"):
 			c.lt = true
 		default:
-			return c, resp.Err("ERR Unsupported option " + string(a))
+			return c, resp.Err("ERR Unsupported option " + beforeNUL(a))
 		}
 	}
 	switch {

@@ -123,13 +123,17 @@ func (t *Tx) overwriteIn(db int, key []byte, e entry) {
 func parseDB(arg []byte) (db int, fault resp.Value) {
 	n, ok := parseInt(arg)
 	switch {
-	case !ok || n != int64(int32(n)):
+	case !ok:
 		return 0, resp.ErrNotInteger
+	case n != int64(int32(n)):
+		return 0, errNotInt32
 	case n < 0 || n >= Databases:
 		return 0, resp.ErrDBIndex
 	}
 	return int(n), resp.Value{}
 }
+
+var errNotInt32 = resp.Err("ERR value is out of range, value must between -2147483648 and 2147483647")
 
 var errSameObject = resp.Err("ERR source and destination objects are the same")
 

@@ -185,9 +185,6 @@ func lposCmd(v *View, args [][]byte) resp.Value {
 			if rank == 0 {
 				return resp.Err("ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start from the end of the list")
 			}
-			if rank == math.MinInt64 {
-				return resp.Err("ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807")
-			}
 		case is(args[i], "COUNT"):
 			if count, ok = parseCount(arg); !ok {
 				return resp.Err("ERR COUNT can't be negative")
@@ -221,6 +218,9 @@ func (l list) positions(element string, rank, count, maxLen int64) (found []resp
 	each, from, skip := l.each, 0, rank-1
 	if rank < 0 {
 		each, from, skip = l.eachBack, l.len()-1, -rank-1
+	}
+	if rank == math.MinInt64 { // which has no negative: Redis passes over none
+		skip = 0
 	}
 	if count == -1 {
 		count = 1

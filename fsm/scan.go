@@ -17,9 +17,10 @@ var scanCommands = group("generic",
 
 func keysCmd(v *View, args [][]byte) resp.Value {
 	pattern := string(args[1])
+	all := glob.All(pattern)
 	var names []resp.Value
 	v.m.ks[v.db].keys.each(func(key string, e entry) bool {
-		if !v.m.expired(&e) && glob.Match(pattern, key) {
+		if !v.m.expired(&e) && (all || glob.Match(pattern, key)) {
 			names = append(names, resp.Str(key))
 		}
 		return true
@@ -28,7 +29,7 @@ func keysCmd(v *View, args [][]byte) resp.Value {
 }
 
 func scanCmd(v *View, args [][]byte) resp.Value {
-	cursor, ok := parseCursor(args[1])
+	cursor, ok := ParseCursor(args[1])
 	if !ok {
 		return resp.ErrInvalidCursor
 	}
@@ -49,8 +50,8 @@ func scanReply(next uint64, elems []resp.Value) resp.Value {
 	return resp.List(resp.Str(strconv.FormatUint(next, 10)), resp.List(elems...))
 }
 
-// parseCursor reads a cursor as the C library's strtoul does.
-func parseCursor(arg []byte) (uint64, bool) {
+// ParseCursor reads a cursor as the C library's strtoul does.
+func ParseCursor(arg []byte) (uint64, bool) {
 	if len(arg) == 0 {
 		return 0, true
 	}
@@ -92,7 +93,8 @@ func parseScanOptions(args [][]byte, keys bool) (o scanOptions, fault resp.Value
 			}
 			o.count = int(n)
 		case is(name, "MATCH"):
-			o.match, o.pattern = true, string(arg)
+			o.pattern = string(arg)
+			o.match = !glob.All(o.pattern)
 		case is(name, "TYPE") && keys:
 			o.kind = string(appendLower(nil, arg))
 		default:
@@ -111,7 +113,7 @@ const wholeScan = 512
 // one step comes in the given order; see [dict.listed].
 func scanElements[V any](d *dict[V], args [][]byte, order func(a, b *node[V]) int,
 	emit func(elems []resp.Value, name string, val V) []resp.Value) resp.Value {
-	cursor, ok := parseCursor(args[2])
+	cursor, ok := ParseCursor(args[2])
 	if !ok {
 		return resp.ErrInvalidCursor
 	}
@@ -139,7 +141,7 @@ func scanElements[V any](d *dict[V], args [][]byte, order func(a, b *node[V]) in
 
 // scanWrongType is the reply of HSCAN, SSCAN and ZSCAN to a key of another type.
 func scanWrongType(args [][]byte) resp.Value {
-	if _, ok := parseCursor(args[2]); !ok {
+	if _, ok := ParseCursor(args[2]); !ok {
 		return resp.ErrInvalidCursor
 	}
 	return resp.ErrWrongType

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"phonond/fsm"
@@ -149,13 +150,41 @@ func (r *Router) split(ctx context.Context, table *Table, c command.Call) resp.V
 	return resp.List(inOrder...)
 }
 
-// scan asks one group after the other. The cursor is the group's own, and above
-// its bits the number of the group that the scan has come to.
+// scan asks one group after the other, until it has as many keys as were asked for.
+// The cursor is the group's own, and above its bits the number of the group that the
+// scan has come to.
 func (r *Router) scan(ctx context.Context, c command.Call) resp.Value {
-	cursor, err := strconv.ParseUint(string(c.Args[1]), 10, 64)
-	if err != nil {
+	cursor, ok := fsm.ParseCursor(c.Args[1])
+	if !ok {
 		return resp.ErrInvalidCursor
 	}
+	elems := []resp.Value{}
+	for want := scanCount(c.Args); ; {
+		page := r.scanGroup(ctx, c, cursor)
+		if page.Kind != resp.Array || len(page.Elems) != 2 {
+			return page
+		}
+		elems = append(elems, page.Elems[1].Elems...)
+		cursor, _ = fsm.ParseCursor([]byte(page.Elems[0].Str))
+		if cursor == 0 || len(elems) >= want || cursor&(1<<fsm.CursorBits-1) != 0 {
+			return resp.List(page.Elems[0], resp.List(elems...))
+		}
+	}
+}
+
+// scanCount returns the number after COUNT, or what stands for none. A command that is
+// wrong is answered by the first group.
+func scanCount(args [][]byte) int {
+	for i := 2; i+1 < len(args); i += 2 {
+		if n, err := strconv.Atoi(string(args[i+1])); err == nil && strings.EqualFold(string(args[i]), "count") {
+			return n
+		}
+	}
+	return 10
+}
+
+// scanGroup asks the group that a cursor has come to.
+func (r *Router) scanGroup(ctx context.Context, c command.Call, cursor uint64) resp.Value {
 	regions := r.cfg.Regions()
 	n := cursor >> fsm.CursorBits
 	if n >= uint64(len(regions)) {

@@ -105,10 +105,14 @@ func TestScanGoesThroughAllGroups(t *testing.T) {
 		if !slices.Equal(keys, found) || pages < 10 {
 			t.Errorf("%d keys on %d pages, not %d", len(found), pages, len(keys))
 		}
-		for _, bad := range []string{"x", "-1", "99999999999999999999"} {
+		for _, bad := range []string{"x", "99999999999999999999"} {
 			if v := x.do("SCAN", bad); !v.IsError() {
 				t.Errorf("SCAN %s: %+v", bad, v)
 			}
+		}
+		// What fits on a page is not scattered over several.
+		if v := x.do("SCAN", "", "COUNT", "1000"); text(v.Elems[0]) != "0" || len(v.Elems[1].Elems) != len(keys) {
+			t.Errorf("SCAN COUNT 1000: cursor %s and %d keys", text(v.Elems[0]), len(v.Elems[1].Elems))
 		}
 		if v := x.do("SCAN", strconv.FormatUint(7<<fsm.CursorBits, 10)); text(v) != "[0 []]" {
 			t.Errorf("a cursor beyond the last group: %+v", v)

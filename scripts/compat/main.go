@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 )
@@ -30,7 +31,8 @@ type options struct {
 	cts     string
 	script  string // directory of transcripts
 	self    bool
-	most    int // differences that are shown
+	most    int            // differences that are shown
+	without *regexp.Regexp // names of commands that are not drawn
 }
 
 var (
@@ -62,9 +64,13 @@ func parseFlags(args []string) (o options, err error) {
 	fs.StringVar(&o.script, "transcripts", "fsm/testdata", "`directory` with transcripts")
 	fs.BoolVar(&o.self, "self", false, "compare redis-server with another one: to check this program")
 	fs.IntVar(&o.most, "most", 20, "how many kinds of differences are shown")
+	without := fs.String("without", "^$", "`pattern` of the names of commands that are left out of what is drawn")
 	addrs := fs.String("addr", "", "compare servers at these `addresses`, by commas, instead of starting phonond; all they hold is deleted")
 	if err := fs.Parse(args); err != nil {
 		return o, err
+	}
+	if o.without, err = regexp.Compile(*without); err != nil {
+		return o, fmt.Errorf("%w: -without: %w", errUsage, err)
 	}
 	if *addrs != "" {
 		o.addrs = strings.Split(*addrs, ",")

@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"time"
+
+	"phonond/redisproto/resp"
 )
 
 // session is a conversation that a seed and a number decide.
@@ -34,6 +37,9 @@ func drawSession(o options, i int) session {
 	for _, k := range list {
 		if n -= k.weight; n < 0 {
 			s.kind, s.steps = k.name, k.draw(d)
+			s.steps = slices.DeleteFunc(s.steps, func(s step) bool {
+				return o.without != nil && (o.without.MatchString(nameOf(s.args)) || s.op == opCopy && o.without.MatchString("dump"))
+			})
 			return s
 		}
 	}
@@ -67,8 +73,46 @@ func playRandom(ctx context.Context, l *lab, o options, r *report) error {
 	return nil
 }
 
+// tidy leaves out the commands whose keys do not live together, which happens to
+// commands that are spoiled: in several groups they are refused.
+func (l *lab) tidy(s *session) error {
+	var asked [][]string
+	for _, st := range s.steps {
+		asked = append(asked, append([]string{"COMMAND", "GETKEYS"}, st.args...))
+	}
+	var kept []step
+	for i := 0; i < len(asked); i += maxPipeline {
+		replies, err := l.redis.ctl.pipe(asked[i:min(i+maxPipeline, len(asked))])
+		if err != nil {
+			return err
+		}
+		for k, v := range replies {
+			if st := s.steps[i+k]; st.op != opDo && st.op != opSend || s.livesTogether(st, v) {
+				kept = append(kept, st)
+			}
+		}
+	}
+	s.steps = kept
+	return nil
+}
+
+// livesTogether reports whether a command's keys are where the session's are.
+func (s *session) livesTogether(st step, keys resp.Value) bool {
+	if keys.Kind != resp.Array {
+		return true // it has none, or is wrong
+	}
+	if s.kind == "untagged" {
+		return len(keys.Elems) < 2 || anywhere[nameOf(st.args)]
+	}
+	apart := slices.ContainsFunc(keys.Elems, func(k resp.Value) bool { return !strings.HasPrefix(k.Str, "{t}") })
+	return !apart || s.kind == "data" && len(keys.Elems) == 1 || s.kind == "server"
+}
+
 // playSession plays a session to all servers and reports what differs.
 func (l *lab) playSession(s session, o options, r *report) error {
+	if err := l.tidy(&s); err != nil {
+		return err
+	}
 	want, err := play(l.redis, s.proto, s.steps, nil)
 	if err != nil {
 		return fmt.Errorf("redis-server, step %d %q: %w", len(want), s.steps[min(len(want), len(s.steps)-1)].args, err)

@@ -134,9 +134,15 @@ func (w *scripter) value(depth int) string {
 // call draws a call of a command.
 func (w *scripter) call(how string) string {
 	for {
-		s := draw(w.drawer, single, multiple)
+		plain := *w.drawer
+		plain.plain = true
+		s := draw(&plain, multiple)
+		if w.chance(2) {
+			s = draw(w.drawer, single)
+		}
+		w.unique = max(w.unique, plain.unique)
 		name := nameOf(s.args)
-		if notInScripts[name] {
+		if notInScripts[name] || w.tag != "" && keyAt(s.args) > 0 && !strings.HasPrefix(s.args[keyAt(s.args)], w.tag) {
 			continue
 		}
 		if r := rules[name]; r != nil {
@@ -152,6 +158,21 @@ func (w *scripter) call(how string) string {
 		}
 		return "redis." + how + "(" + strings.Join(words, ", ") + ")"
 	}
+}
+
+// keyAt returns where the first key of a command is, if it may be there, or 0.
+func keyAt(args []string) int {
+	at := 1
+	switch nameOf(args) {
+	case "object|encoding", "object|refcount", "object|freq", "bitop", "sintercard", "zintercard", "lmpop", "zmpop", "zunion", "zinter", "zdiff":
+		at = 2
+	case "blmpop", "bzmpop":
+		at = 3
+	}
+	if at >= len(args) {
+		return 0
+	}
+	return at
 }
 
 // notInScripts are the commands the replies of which are compared otherwise than by

@@ -1,4 +1,61 @@
 package differ
 
+import (
+	"strings"
+
+	"phonond/redisproto/resp"
+)
+
 // Table is all the differences there are.
-var Table = []Difference{}
+var Table = []Difference{
+	{
+		Commands: []string{"geoadd", "xadd", "pfadd", "function|list", "function", "fcall"},
+		What:     "Geo, stream, HyperLogLog and function commands are unknown.",
+		Why:      "No use of a coordination service needs them.",
+		Is:       func(c Case) bool { return strings.HasPrefix(c.Got.Str, "ERR unknown command") },
+	},
+	{
+		Commands: []string{"object|encoding"},
+		What:     "The encoding is the one that Redis chooses for a value that is made at once.",
+		Why:      "What a value was before is not part of the replicated state.",
+		Is:       func(c Case) bool { return c.Want.Kind == resp.Bulk && c.Got.Kind == resp.Bulk },
+	},
+	{
+		Commands: []string{"object|refcount"},
+		What:     "The number of references is 1.",
+		Why:      "Values are not shared between keys, small integers neither.",
+		Is:       func(c Case) bool { return c.Want.Kind == resp.Integer && c.Got.Int == 1 },
+	},
+	{
+		Commands: []string{"zadd", "zincrby", "zscore", "zmscore", "zrange", "zrevrange", "zrangebyscore", "zrevrangebyscore", "zscan", "zpopmin", "zpopmax",
+			"zmpop", "bzpopmin", "bzpopmax", "bzmpop", "zunion", "zinter", "zdiff", "zrandmember"},
+		What: "The score -0 becomes 0 in every sorted set.",
+		Why:  "It does so in Redis when the set is small, and equals 0 in the others; here scores do not depend on the encoding.",
+		Is:   func(c Case) bool { return equal(zeros(c.Want), zeros(c.Got)) },
+	},
+}
+
+// zeros returns v with 0 for -0.
+func zeros(v resp.Value) resp.Value {
+	if v.Str == "-0" {
+		v.Str = "0"
+	}
+	elems := v.Elems
+	v.Elems = nil
+	for _, e := range elems {
+		v.Elems = append(v.Elems, zeros(e))
+	}
+	return v
+}
+
+func equal(a, b resp.Value) bool {
+	if a.Kind != b.Kind || a.Int != b.Int || a.Str != b.Str || len(a.Elems) != len(b.Elems) {
+		return false
+	}
+	for i := range a.Elems {
+		if !equal(a.Elems[i], b.Elems[i]) {
+			return false
+		}
+	}
+	return true
+}
