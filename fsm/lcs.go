@@ -13,9 +13,9 @@ var lcsCommands = group("string",
 )
 
 // maxLCSWork bounds the product of the lengths of the two strings of LCS: it takes
-// that many steps, and four bytes of memory for each. Redis stops at what its
-// allocator gives it.
-const maxLCSWork = 64 << 20
+// that many steps, and four bytes of memory for each. Redis, too, has a bound, of 512 MB
+// as it comes.
+const maxLCSWork = 16 << 20
 
 // lcsOptions are the options of LCS.
 type lcsOptions struct {

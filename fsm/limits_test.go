@@ -114,3 +114,24 @@ func TestEqualHashesShareAPlace(t *testing.T) {
 		}
 	}
 }
+
+func TestBitsHaveAGreatestOffset(t *testing.T) {
+	r := newRig(t)
+	last := 8*MaxString - 1
+	wantReply(t, r.do("SETBIT", "k", fmt.Sprint(last), "1"), resp.Int(0))
+	wantReply(t, r.do("STRLEN", "k"), resp.Int(MaxString))
+	wantReply(t, r.do("BITCOUNT", "k"), resp.Int(1))
+	wantReply(t, r.do("BITPOS", "k", "1"), resp.Int(last))
+	wantReply(t, r.do("SETBIT", "k", fmt.Sprint(last+1), "1"), errBitOffset)
+	wantReply(t, r.do("BITFIELD", "k", "SET", "u8", fmt.Sprint(last-7), "1"), resp.List(resp.Int(1)))
+	wantReply(t, r.do("BITFIELD", "k", "SET", "u8", fmt.Sprint(last-6), "1"), errBitOffset)
+}
+
+func TestLCSHasAGreatestCost(t *testing.T) {
+	r := newRig(t)
+	r.do("SET", "a", strings.Repeat("ab", 1000))
+	r.do("SET", "b", strings.Repeat("b", 8000))
+	wantReply(t, r.do("LCS", "a", "b", "LEN"), resp.Int(1000))
+	r.do("SET", "b", strings.Repeat("b", 9000))
+	wantReply(t, r.do("LCS", "a", "b"), resp.Err("ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len"))
+}

@@ -22,9 +22,7 @@ func swapdbCmd(t *Tx, args [][]byte) resp.Value {
 	if min(first, second) < 0 || max(first, second) >= Databases {
 		return resp.ErrDBIndex
 	}
-	if first != second {
-		t.swap(first, second)
-	}
+	t.swapped = [2]int{first, second}
 	return resp.OK
 }
 

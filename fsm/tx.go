@@ -1,10 +1,6 @@
 package fsm
 
-import (
-	"slices"
-
-	"phonond/redisproto/resp"
-)
+import "phonond/redisproto/resp"
 
 // View is what a reading command sees: one database at the machine's clock.
 // Keys whose deadline has passed are not there, removed or not.
@@ -52,7 +48,7 @@ func (v *View) lookup(db int, key []byte) *node[entry] {
 		return nil
 	case !t.seen.valid || t.seen.db != db || string(t.seen.key) != string(key):
 		t.seen.db, t.seen.key, t.seen.valid = db, key, true
-		t.seen.node = v.m.ks[t.stood(db)].keys.get(key)
+		t.seen.node = v.m.ks[db].keys.get(key)
 	}
 	return t.seen.node
 }
@@ -74,10 +70,10 @@ func get[T object](v *View, key []byte) (obj T, ok bool) {
 type Tx struct {
 	View
 	changes []change
-	index   map[dbKey]int   // finds changes once there are many
-	swaps   [][2]int        // databases that changed places, in order
-	flushed [Databases]bool // after that
-	tokens  uint64          // fencing tokens given by this command
+	index   map[dbKey]int // finds changes once there are many
+	flushed [Databases]bool
+	swapped [2]int // databases that change places, if they are two
+	tokens  uint64 // fencing tokens given by this command
 	events  []Event
 	seen    struct {
 		valid bool
@@ -113,7 +109,7 @@ func (t *Tx) reset(m *Machine, db int) {
 	clear(t.changes)
 	t.changes = t.changes[:0]
 	t.index = nil
-	t.swaps = nil
+	t.swapped = [2]int{}
 	t.flushed = [Databases]bool{}
 	t.tokens, t.events = 0, nil
 	t.scripts, t.scriptsFlushed = nil, false
@@ -262,35 +258,6 @@ func (t *Tx) flush(db int) {
 	t.seen.valid = false
 }
 
-// swap makes two databases change places.
-func (t *Tx) swap(a, b int) {
-	t.swaps = append(t.swaps, [2]int{a, b})
-	t.flushed[a], t.flushed[b] = t.flushed[b], t.flushed[a]
-	for i := range t.changes {
-		switch c := &t.changes[i]; c.db {
-		case a:
-			c.db = b
-		case b:
-			c.db = a
-		}
-	}
-	t.index = nil
-	t.seen.valid = false
-}
-
-// stood returns the number that the database that is db now had before the command.
-func (t *Tx) stood(db int) int {
-	for _, s := range slices.Backward(t.swaps) {
-		switch db {
-		case s[0]:
-			db = s[1]
-		case s[1]:
-			db = s[0]
-		}
-	}
-	return db
-}
-
 // loadScript makes a script known to EVALSHA.
 func (t *Tx) loadScript(sha string, text []byte) {
 	if !t.hasScript(sha) {
@@ -305,14 +272,14 @@ func (t *Tx) flushScripts() { t.scripts, t.scriptsFlushed = nil, true }
 // run, whatever came of it.
 func (t *Tx) keepScripts() {
 	clear(t.changes)
-	t.changes, t.index, t.swaps, t.flushed, t.tokens, t.events = t.changes[:0], nil, nil, [Databases]bool{}, 0, nil
+	t.changes, t.index, t.flushed, t.tokens, t.events = t.changes[:0], nil, [Databases]bool{}, 0, nil
 }
 
 // commit makes the staged changes part of the state and of the digest.
 func (t *Tx) commit() {
 	m := t.m
-	for _, s := range t.swaps {
-		m.swapDBs(s[0], s[1])
+	if a, b := t.swapped[0], t.swapped[1]; a != b {
+		m.swapDBs(a, b)
 	}
 	for db, flushed := range t.flushed {
 		if flushed {
