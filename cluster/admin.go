@@ -384,8 +384,9 @@ type transfer struct {
 	To    string `json:"to"` // "" for the most advanced voter
 }
 
-// answerQuery answers other nodes: what the replicas here are like, and requests
-// to hand over, for which the answer is the reason why not.
+// answerQuery answers other nodes: what the replicas here are like, requests to hand
+// over, for which the answer is the reason why not, when this node goes by a state of
+// the system group, and what its subscribers are.
 func (n *Node) answerQuery(name string, in []byte) ([]byte, error) {
 	switch name {
 	case "status":
@@ -405,6 +406,19 @@ func (n *Node) answerQuery(name string, in []byte) ([]byte, error) {
 			return []byte(err.Error()), nil
 		}
 		return nil, nil
+	case "follow":
+		epoch, err := strconv.ParseUint(string(in), 10, 64)
+		if err != nil {
+			return nil, err
+		}
+		ctx, cancel := context.WithTimeout(n.ctx, followTimeout)
+		defer cancel()
+		if !n.followUntil(ctx, epoch) {
+			return nil, ctx.Err()
+		}
+		return nil, nil
+	case "pubsub":
+		return n.bus.answer(in)
 	}
 	return nil, errors.New("unknown query " + strconv.Quote(name))
 }

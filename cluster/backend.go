@@ -84,8 +84,10 @@ func (b backend) Replicas() int {
 // Undo is for a client that died while it was served.
 func (b backend) Undo(call command.Call, reply resp.Value) {}
 
-func (b backend) Publish(_ context.Context, messages []redisproto.Message) []int {
-	return make([]int, len(messages))
+func (b backend) Publish(ctx context.Context, messages []redisproto.Message) []int {
+	return b.n.bus.publish(ctx, messages)
 }
 
-func (b backend) PubSub(context.Context, [][]byte) []resp.Value { return nil }
+func (b backend) PubSub(ctx context.Context, question [][]byte) []resp.Value {
+	return b.n.bus.ask(ctx, question)
+}

@@ -38,9 +38,9 @@ func (n *Node) openGroup(g *genesis, spec system.Group) error {
 	if err != nil {
 		return err
 	}
-	table := dataCommands
+	table, wanted := dataCommands, n.wantedEvents
 	if spec.Name == placement.System {
-		table = systemCommands
+		table, wanted = systemCommands, nil // clients have no keys there
 	}
 	timing := group.DefaultTiming().At(conf.Raft.ElectionTimeout, n.self.Region == spec.Home)
 	limits := group.DefaultLimits()
@@ -58,10 +58,11 @@ func (n *Node) openGroup(g *genesis, spec system.Group) error {
 	for _, id := range spec.Learners {
 		servers = append(servers, raft.Server{Suffrage: raft.Nonvoter, ID: raft.ServerID(id), Address: raft.ServerAddress(id)})
 	}
+	events := newNotifier(n.eventClasses, n.bus.spread, &n.bus.dropped)
 	s := &stream{Listener: n.mux.Handle(mux.Raft, spec.Name), mux: n.mux, node: n.self.ID, group: spec.Name}
 	opened, err := group.Open(group.Config{
 		Name: spec.Name, Node: n.self.ID, Storage: storage, Stream: s, Servers: servers, Timing: timing, Limits: limits,
-		Machine: fsm.Config{Group: spec.Name, Seed: g.Seed, Table: table, OnPanic: func(name string, p any) {
+		Machine: fsm.Config{Group: spec.Name, Seed: g.Seed, Table: table, Events: wanted, OnPanic: func(name string, p any) {
 			n.log.Error("a command panicked, which is a defect; it changed nothing", "group", spec.Name, "command", name, "panic", p)
 		}},
 		Ask: func(node string, done func(group.Pulse, error)) {
@@ -71,13 +72,15 @@ func (n *Node) openGroup(g *genesis, spec system.Group) error {
 				done(group.Pulse{}, errNotUp)
 			}
 		},
-		Space: n.disk.space, MemoryFull: n.memory.full, Fatal: n.cfg.Fatal, Wall: n.cfg.Wall, Log: n.log,
+		Events: events.add,
+		Space:  n.disk.space, MemoryFull: n.memory.full, Fatal: n.cfg.Fatal, Wall: n.cfg.Wall, Log: n.log,
 	})
 	if err != nil {
 		s.Close()
 		return err
 	}
 	n.groups[spec.Name] = opened
+	n.tasks.Go(func() { events.run(n.ctx) })
 	return nil
 }
 
@@ -148,6 +151,8 @@ func (n *Node) follow(text resp.Value) {
 	if text.Kind != resp.Bulk {
 		return
 	}
+	n.following.Lock()
+	defer n.following.Unlock()
 	s, err := system.Decode(text.Str)
 	if err == nil && s.Epoch >= n.state.Load().Epoch {
 		err = n.setState(s)

@@ -180,6 +180,7 @@ func (n *Node) infoPhonond() []redisproto.Field {
 	if s := n.state.Load(); s != nil {
 		list = append(list, field("cluster_id", s.ID), field("state_epoch", s.Epoch))
 	}
+	list = append(list, field("messages_lost", n.bus.lost.Load()), field("events_dropped", n.bus.dropped.Load()))
 	for _, s := range n.replicasHere() {
 		list = append(list, field("group_"+s.Group, fmt.Sprintf("state=%s,leader=%s,term=%d,last_log=%d,commit=%d,entries=%d,requests=%d,snapshots=%d,snapshot_bytes=%d,snapshot_stall_us=%d,snapshot_ms=%d,restore_ms=%d",
 			s.State, s.Leader, s.Term, s.LastLog, s.Commit, s.Entries, s.Requests, s.Snapshots, s.SnapshotBytes, s.SnapshotStall.Microseconds(), s.SnapshotTook.Milliseconds(), s.RestoreTook.Milliseconds())))
@@ -237,5 +238,6 @@ func (n *Node) settings() []redisproto.Setting {
 		redisproto.Only("save", ""), redisproto.Only("appendonly", "yes"), redisproto.Only("appendfsync", "always"),
 		redisproto.Only("maxmemory-policy", "noeviction"), redisproto.Bytes("maxmemory", &n.memory.limit, 0, 1<<44),
 		redisproto.Fixed("cluster-enabled", "no"), redisproto.Fixed("port", port), redisproto.Fixed("dir", n.cfg.Config.DataDir),
+		n.notifyRow(),
 	}
 }

@@ -89,6 +89,11 @@ type Node struct {
 	router  atomic.Pointer[route.Router] // nil until the node has its groups
 	ports   atomic.Bool                  // mux and gossip are there
 	groups  map[string]*group.Group      // complete before router is set
+	bus     *bus
+	events  atomic.Uint32 // the fsm.EventClass of notify-keyspace-events
+
+	following sync.Mutex // held to act on what the system group says
+	changing  sync.Mutex // held while other nodes are waited for to do so
 
 	ctx    context.Context // of the node's own tasks
 	cancel context.CancelFunc
@@ -115,6 +120,7 @@ func Start(cfg Config) (_ *Node, err error) {
 	}
 	n := &Node{cfg: cfg, log: cfg.Log, started: time.Now(), runID: randomHex(20), groups: map[string]*group.Group{}, failed: make(chan error, 1)}
 	n.memory.limit.Store(int64(cfg.Config.MaxMemory))
+	n.bus = newBus(n)
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
@@ -221,6 +227,11 @@ func (n *Node) setState(s *system.State) error {
 	for _, node := range s.Nodes {
 		n.learn(node)
 	}
+	classes, ok := fsm.ParseEventClasses(s.Settings[notifySetting])
+	if !ok {
+		n.log.Error("the cluster has a setting that this program does not know", "name", notifySetting, "value", s.Settings[notifySetting])
+	}
+	n.events.Store(uint32(classes))
 	n.state.Store(s)
 	n.table.Store(table)
 	return nil
@@ -236,7 +247,7 @@ func (n *Node) openRouter() {
 		Dial: func(ctx context.Context, node string) (net.Conn, error) {
 			return n.mux.DialNode(ctx, node, mux.Link, "", 0)
 		},
-		Query: n.answerQuery, Timeout: n.cfg.Config.RequestTimeout, Log: n.log,
+		Query: n.answerQuery, Receive: n.bus.receive, Timeout: n.cfg.Config.RequestTimeout, Log: n.log,
 	})
 	ln := n.mux.Handle(mux.Link, "")
 	n.tasks.Go(func() { r.Serve(ln) })
@@ -310,6 +321,7 @@ func (n *Node) allLed(ctx context.Context) error {
 	if text.Kind != resp.Bulk {
 		return errNotUp // the system group has a leader, but no state yet
 	}
+	n.follow(text)
 	for _, name := range n.regionNames() {
 		if _, err := r.Run(ctx, name, dataCall("DBSIZE")); err != nil {
 			return err
