@@ -64,7 +64,7 @@ func (e *entry) categories() []string {
 // info describes e as COMMAND INFO does.
 func (e *entry) info() resp.Value {
 	s := e.spec
-	var flags, cats, subs, keys []resp.Value
+	var flags, cats, subs []resp.Value
 	if e.subs == nil || s.ArityOK(1) {
 		for _, f := range flagNames {
 			if s.Has(f.flag) {
@@ -81,41 +81,13 @@ func (e *entry) info() resp.Value {
 	for _, sub := range e.sorted() {
 		subs = append(subs, sub.info())
 	}
-	if s.FirstKey > 0 || s.NumKeys > 0 {
-		keys = append(keys, keySpec(s))
-	}
+	keys := keySpecs(s)
 	last := s.LastKey
 	return resp.List(
 		resp.Str(s.Name), resp.Int(s.Arity), resp.Value{Kind: resp.Set, Elems: flags},
 		resp.Int(s.FirstKey), resp.Int(last), resp.Int(s.KeyStep),
 		resp.Value{Kind: resp.Set, Elems: cats}, resp.Value{Kind: resp.Set},
 		resp.Value{Kind: resp.Set, Elems: keys}, resp.Value{Kind: resp.Set, Elems: subs},
-	)
-}
-
-// keySpec says where the keys are and what happens to them.
-func keySpec(s *command.Spec) resp.Value {
-	access := []resp.Value{resp.Status("RO"), resp.Status("access")}
-	if s.Has(command.Write) {
-		access = []resp.Value{resp.Status("RW"), resp.Status("access"), resp.Status("update")}
-	}
-	begin, kind := s.FirstKey, "range"
-	last := s.LastKey
-	if last > 0 {
-		last -= s.FirstKey
-	}
-	find := resp.Pairs(resp.Str("lastkey"), resp.Int(last), resp.Str("keystep"), resp.Int(s.KeyStep),
-		resp.Str("limit"), resp.Int(0))
-	if s.NumKeys > 0 {
-		begin, kind = s.NumKeys, "keynum"
-		find = resp.Pairs(resp.Str("keynumidx"), resp.Int(0), resp.Str("firstkey"), resp.Int(1),
-			resp.Str("keystep"), resp.Int(1))
-	}
-	return resp.Pairs(
-		resp.Str("flags"), resp.Value{Kind: resp.Set, Elems: access},
-		resp.Str("begin_search"), resp.Pairs(resp.Str("type"), resp.Str("index"),
-			resp.Str("spec"), resp.Pairs(resp.Str("index"), resp.Int(begin))),
-		resp.Str("find_keys"), resp.Pairs(resp.Str("type"), resp.Str(kind), resp.Str("spec"), find),
 	)
 }
 
@@ -211,24 +183,4 @@ func commandList(c *Client, args [][]byte) resp.Value {
 		}
 	}
 	return resp.Strs(names...)
-}
-
-// COMMAND GETKEYS command [arg ...]
-func commandGetKeys(c *Client, args [][]byte) resp.Value {
-	args = args[2:]
-	e, ok := c.srv.table.find(args)
-	switch {
-	case !ok:
-		return resp.Err("ERR Invalid command specified")
-	case e.spec.FirstKey == 0 && e.spec.NumKeys == 0:
-		return resp.Err("ERR The command has no key arguments")
-	case !e.spec.ArityOK(len(args)):
-		return resp.Err("ERR Invalid number of arguments specified for command")
-	}
-	keys, _ := e.spec.Keys(nil, args) // none when they cannot be told, as in Redis
-	list := make([]resp.Value, 0, len(keys))
-	for _, key := range keys {
-		list = append(list, resp.Str(string(key)))
-	}
-	return resp.List(list...)
 }

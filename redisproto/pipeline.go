@@ -89,6 +89,7 @@ func (c *Client) dispatch(args [][]byte) {
 	case c.longKey(e.spec, args):
 		c.srv.stats.KeyLimit.Add(1)
 		c.reject(e, resp.Err(fmt.Sprintf("ERR key is too long, the limit is %d bytes", c.srv.cfg.MaxKey)))
+	case c.srv.pause.Load() != nil && !c.hold(e.spec):
 	case c.multi != nil && !e.unqueued:
 		c.enqueue(e, args)
 	default:

@@ -34,6 +34,7 @@ type Server struct {
 	stats   Stats
 	tune    tunables
 	meter   meter
+	pause   atomic.Pointer[pause] // the last, nil if it was called off
 	rates   rates
 
 	peakMemory atomic.Int64 // bytes, as far as anybody has asked
