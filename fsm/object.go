@@ -73,7 +73,7 @@ func objectHelpCmd(*View, [][]byte) resp.Value {
 // helpReply makes the reply of a container's HELP.
 func helpReply(name string, lines ...string) resp.Value {
 	elems := []resp.Value{resp.Status(name + " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:")}
-	for _, l := range append(lines, "HELP", "    Print this help.") {
+	for _, l := range append(lines, "HELP", "    Prints this help.") {
 		elems = append(elems, resp.Status(l))
 	}
 	return resp.List(elems...)
