@@ -8,6 +8,7 @@ import (
 
 	"phonond/cluster/group"
 	"phonond/cluster/placement"
+	"phonond/fsm"
 	"phonond/redisproto"
 	"phonond/redisproto/command"
 	"phonond/redisproto/resp"
@@ -52,8 +53,11 @@ func (b backend) Exec(ctx context.Context, watched []command.KeyVersion, calls [
 	return b.n.loading()
 }
 
-// Timeout has nothing to say: no command of the table waits.
-func (b backend) Timeout(command.Call) (time.Duration, resp.Value) { return 0, resp.ErrInternal }
+func (b backend) Timeout(call command.Call) (time.Duration, resp.Value) {
+	const longest = math.MaxInt64 / int64(time.Millisecond)
+	ms, fault := fsm.BlockTimeout(call.Args)
+	return time.Duration(min(ms, longest)) * time.Millisecond, fault
+}
 
 func (b backend) Wait(ctx context.Context, call command.Call) (resp.Value, bool) {
 	if r := b.n.router.Load(); r != nil {

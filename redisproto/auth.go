@@ -89,6 +89,9 @@ func hello(c *Client, args [][]byte) resp.Value {
 	if c.user == "" {
 		return errHelloNoAuth
 	}
+	if c.listening() {
+		c.holdMessages() // messages in the new protocol come after the reply
+	}
 	c.change(func() { c.proto = proto })
 	return resp.Pairs(
 		resp.Str("server"), resp.Str("redis"),

@@ -33,6 +33,7 @@ type Client struct {
 
 	// The pipeline in work, see pipeline.go.
 	calls    []command.Call
+	messages []Message // of PUBLISH, while there are no calls
 	locals   []localReply
 	out      []byte
 	bytes    int // of arguments in calls
@@ -46,23 +47,27 @@ type Client struct {
 	watched   watches
 	executing bool          // inside EXEC: its reply is made, and written in one piece
 	waited    time.Duration // by block since the command began: no work
-	queued    atomic.Int64  // commands after MULTI, -1 without
+	box       mailbox
+	names     [topics]map[string]struct{} // that the client has subscribed to
+	counts    [topics]atomic.Int32        // of them
+	queued    atomic.Int64                // commands after MULTI, -1 without
 
 	lastCmd    atomic.Pointer[command.Spec]
 	lastActive atomic.Int64 // unix milliseconds
 
 	// mu guards what other connections may read. The connection itself reads it
 	// without.
-	mu      sync.Mutex
-	unblock context.CancelCauseFunc // while a command waits, see blocking.go
-	db      int
-	proto   int
-	user    string // "" before AUTH
-	name    string
-	libName string
-	libVer  string
-	noEvict bool
-	noTouch bool
+	mu         sync.Mutex
+	unblock    context.CancelCauseFunc // while a command waits, see blocking.go
+	db         int
+	proto      int
+	user       string // "" before AUTH
+	name       string
+	libName    string
+	libVer     string
+	monitoring bool
+	noEvict    bool
+	noTouch    bool
 }
 
 func newClient(s *Server, id int64, conn net.Conn, config *tls.Config) *Client {
@@ -134,11 +139,16 @@ func (c *Client) setUser(user string) {
 func (c *Client) limitOutput() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	limit := c.srv.tune.output.Load()
+	limit, soft := c.srv.tune.output.Load(), int64(0)
+	if c.subscriptions() > 0 {
+		limit, soft = c.srv.tune.pubsub.Load(), c.srv.tune.pubsubSoft.Load()
+		c.wire.out.patience.Store(c.srv.tune.pubsubPatience.Load())
+	}
 	if c.user == "" {
 		limit = min(limit, maxUnauthOutput)
 	}
 	c.wire.out.limit.Store(limit)
+	c.wire.out.soft.Store(soft)
 }
 
 // forgetUser returns to the state before AUTH.
@@ -170,6 +180,12 @@ func (c *Client) line(now time.Time) string {
 		user = defaultUser // as Redis has it, whether authenticated or not
 	}
 	flags := ""
+	if c.monitoring {
+		flags += "O"
+	}
+	if c.subscriptions() > 0 {
+		flags += "P"
+	}
 	queued := c.queued.Load()
 	if queued >= 0 {
 		flags += "x"
@@ -188,10 +204,11 @@ func (c *Client) line(now time.Time) string {
 	}
 	idle := max(now.UnixMilli()-c.lastActive.Load(), 0) / 1000
 	waiting := c.wire.out.waiting.Load()
-	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=%d sub=0 psub=0 ssub=0 multi=%d "+
+	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=%d sub=%d psub=%d ssub=%d multi=%d "+
 		"qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=%d omem=%d tot-mem=%d events=r cmd=%s user=%s "+
 		"redir=-1 resp=%d lib-name=%s lib-ver=%s",
-		c.id, c.addr, c.laddr, c.fd, c.name, int64(now.Sub(c.created)/time.Second), idle, flags, c.db, queued,
+		c.id, c.addr, c.laddr, c.fd, c.name, int64(now.Sub(c.created)/time.Second), idle, flags, c.db,
+		c.counts[channels].Load(), c.counts[patterns].Load(), c.counts[shards].Load(), queued,
 		min(waiting, 1), waiting, waiting, cmd, user, c.proto, c.libName, c.libVer)
 }
 

@@ -35,15 +35,14 @@ func (s *Server) all() []*Client {
 // CLIENT LIST [TYPE type] [ID id [id ...]]
 func clientList(c *Client, args [][]byte) resp.Value {
 	var ids map[int64]bool
-	none := false
+	kind := "" // any
 	switch {
 	case len(args) == 2:
 	case len(args) == 4 && bytes.EqualFold(args[2], []byte("TYPE")):
-		normal, known := clientType(args[3])
-		if !known {
+		var known bool
+		if kind, known = clientType(args[3]); !known {
 			return errClientType(args[3])
 		}
-		none = !normal
 	case len(args) > 3 && bytes.EqualFold(args[2], []byte("ID")):
 		ids = map[int64]bool{}
 		for _, arg := range args[3:] {
@@ -56,13 +55,10 @@ func clientList(c *Client, args [][]byte) resp.Value {
 	default:
 		return resp.ErrSyntax
 	}
-	if none {
-		return verbatim("")
-	}
 	var b strings.Builder
 	now := time.Now()
 	for _, other := range c.srv.all() {
-		if ids == nil || ids[other.id] {
+		if (ids == nil || ids[other.id]) && (kind == "" || kind == other.kind()) {
 			b.WriteString(other.line(now))
 			b.WriteByte('\n')
 		}
@@ -70,15 +66,23 @@ func clientList(c *Client, args [][]byte) resp.Value {
 	return verbatim(b.String())
 }
 
-// clientType reads a type of connection. All of ours are normal ones.
-func clientType(name []byte) (normal, known bool) {
-	switch strings.ToLower(string(name)) {
-	case "normal":
-		return true, true
-	case "master", "replica", "slave", "pubsub":
-		return false, true
+// clientType reads a type of connection.
+func clientType(name []byte) (kind string, known bool) {
+	switch kind = strings.ToLower(string(name)); kind {
+	case "normal", "pubsub", "master", "replica":
+		return kind, true
+	case "slave":
+		return "replica", true
 	}
-	return false, false
+	return "", false
+}
+
+// kind is the type of a connection: none of ours is a master or a replica.
+func (c *Client) kind() string {
+	if c.subscriptions() > 0 {
+		return "pubsub"
+	}
+	return "normal"
 }
 
 func errClientType(name []byte) resp.Value {
@@ -89,12 +93,13 @@ func errClientType(name []byte) resp.Value {
 type killFilter struct {
 	id          int64  // 0 for any
 	addr, laddr string // "" for any
+	kind        string // "" for any
 	never       bool
 	skipMe      bool
 }
 
 func (f *killFilter) fits(c *Client) bool {
-	return !f.never && (f.id == 0 || f.id == c.id) &&
+	return !f.never && (f.id == 0 || f.id == c.id) && (f.kind == "" || f.kind == c.kind()) &&
 		(f.addr == "" || f.addr == c.addr) && (f.laddr == "" || f.laddr == c.laddr)
 }
 
@@ -145,11 +150,11 @@ func (f *killFilter) parse(args [][]byte) resp.Value {
 		case "laddr":
 			f.laddr = string(value)
 		case "type":
-			normal, known := clientType(value)
+			kind, known := clientType(value)
 			if !known {
 				return errClientType(value)
 			}
-			f.never = f.never || !normal
+			f.kind = kind
 		case "user":
 			if string(value) != defaultUser {
 				return resp.Err("ERR No such user " + quoted(value))

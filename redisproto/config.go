@@ -56,6 +56,13 @@ type Config struct {
 	// MaxOutput bounds the replies that wait for a client that does not read,
 	// in bytes; beyond it the connection is closed. Default 32 MiB.
 	MaxOutput int
+	// MaxPubSubOutput bounds what waits for a client that has subscribed, in bytes.
+	// Default 32 MiB.
+	MaxPubSubOutput int
+	// SoftPubSubOutput is how much of it may wait for longer than PubSubPatience, in
+	// bytes; 0 is no such limit. Default 8 MiB and 1 minute.
+	SoftPubSubOutput int
+	PubSubPatience   time.Duration
 	// MaxMulti bounds the arguments of the commands after MULTI, and the watched
 	// keys, in bytes. Default 64 MiB.
 	MaxMulti int
@@ -91,6 +98,9 @@ func DefaultConfig() Config {
 		MaxQuery:         64 << 20,
 		MaxInline:        64 << 10,
 		MaxOutput:        32 << 20,
+		MaxPubSubOutput:  32 << 20,
+		SoftPubSubOutput: 8 << 20,
+		PubSubPatience:   time.Minute,
 		MaxMulti:         64 << 20,
 		MaxMultiCommands: 1 << 20,
 		MaxWatched:       10000,
@@ -116,6 +126,8 @@ func (c *Config) Validate() error {
 		{"MaxQuery", c.MaxQuery, 4 << 10, maxInt},
 		{"MaxInline", c.MaxInline, 256, maxInt},
 		{"MaxOutput", c.MaxOutput, minOutput, maxInt},
+		{"MaxPubSubOutput", c.MaxPubSubOutput, minOutput, maxInt},
+		{"SoftPubSubOutput", c.SoftPubSubOutput, 0, maxInt},
 		{"MaxMulti", c.MaxMulti, 1 << 10, maxInt},
 		{"MaxMultiCommands", c.MaxMultiCommands, 1, maxInt},
 		{"MaxWatched", c.MaxWatched, 1, maxInt},

@@ -17,7 +17,7 @@ const (
 // connCommands returns the rows of the commands that concern the connection,
 // or what the server is able to do.
 func connCommands() []Command {
-	return slices.Concat(multiCommands(), []Command{
+	return slices.Concat(multiCommands(), pubsubCommands(), []Command{
 		early("auth", -2, preAuth, auth, "1.0.0", "[username] password", "Authenticates the connection."),
 		row("hello", -1, preAuth, hello, "6.0.0", "[protover [AUTH username password] [SETNAME clientname]]",
 			"Chooses the protocol version and tells about the server."),
@@ -25,6 +25,7 @@ func connCommands() []Command {
 		unqueued(row("reset", 1, preAuth, reset, "6.2.0", "", "Returns the connection to the state in which it began.")),
 		early("ping", -1, command.Local|command.Fast, ping, "1.0.0", "[message]", "Replies PONG, or the message."),
 		early("echo", 2, anyTime|command.Fast, echoArg, "1.0.0", "message", "Replies the message."),
+		row("monitor", 1, own|command.Admin, monitor, "1.0.0", "", "Shows the commands that this node executes."),
 		row("wait", 3, command.Local|command.NoScript, waitReplicas, "3.0.0", "numreplicas timeout",
 			"Waits until replicas have what was written."),
 		early("select", 2, anyTime|command.Fast, selectDB, "1.0.0", "index", "Chooses the database."),
@@ -120,7 +121,10 @@ func container(name string, arity int, group, since, summary string) command.Spe
 }
 
 // PING [message]
-func ping(_ *Client, args [][]byte) resp.Value {
+func ping(c *Client, args [][]byte) resp.Value {
+	if len(args) < 3 && c.proto == 2 && c.subscriptions() > 0 {
+		return pingReply(args)
+	}
 	switch len(args) {
 	case 1:
 		return pong
@@ -144,6 +148,8 @@ func quit(c *Client, _ [][]byte) resp.Value {
 // RESET
 func reset(c *Client, _ [][]byte) resp.Value {
 	c.leaveMulti()
+	c.leaveAll()
+	c.setMonitoring(false)
 	c.forgetUser()
 	c.change(func() {
 		c.db, c.proto, c.name = 0, 2, ""

@@ -94,8 +94,32 @@ func (m *memory) Undo(call command.Call, reply resp.Value) {
 
 func (m *memory) Replicas() int { return m.replicas }
 
-func (m *memory) Publish(_ context.Context, messages []Message) []int {
-	return make([]int, len(messages))
+// host adds a node.
+func (m *memory) host(s *Server) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.servers = append(m.servers, s)
 }
 
-func (m *memory) PubSub(context.Context, [][]byte) []resp.Value { return nil }
+func (m *memory) Publish(_ context.Context, messages []Message) []int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.posts = append(m.posts, len(messages))
+	counts := make([]int, len(messages))
+	for _, s := range m.servers {
+		for i, n := range s.Deliver(messages) {
+			counts[i] += n
+		}
+	}
+	return counts
+}
+
+func (m *memory) PubSub(_ context.Context, question [][]byte) []resp.Value {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var answers []resp.Value
+	for _, s := range m.servers {
+		answers = append(answers, s.PubSub(question))
+	}
+	return answers
+}

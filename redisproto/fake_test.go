@@ -32,6 +32,8 @@ type memory struct {
 	waiting  int           // how many are in Wait
 	undone   int
 	replicas int
+	servers  []*Server // all nodes
+	posts    []int     // how many messages each Publish got
 }
 
 func newMemory() *memory {
@@ -143,6 +145,7 @@ func startOn(t testing.TB, cfg Config, backend Backend, ln net.Listener) *Server
 	if err != nil {
 		t.Fatal(err)
 	}
+	backend.(interface{ host(*Server) }).host(srv)
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(ln) }()
 	t.Cleanup(func() {

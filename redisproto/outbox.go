@@ -35,16 +35,20 @@ var errOutputFull = errors.New("redisproto: the client does not read its replies
 // lives only as long as there are some sends them.
 type outbox struct {
 	net.Conn
-	timeout time.Duration   // for the client to take writeChunk bytes
-	wg      *sync.WaitGroup // of the server, which waits for the goroutine
-	ctx     context.Context // of the server, which ends the goroutine by it
-	stats   *Stats
-	limit   atomic.Int64 // bytes that may wait
-	waiting atomic.Int64 // bytes that do
+	timeout  time.Duration   // for the client to take writeChunk bytes
+	wg       *sync.WaitGroup // of the server, which waits for the goroutine
+	ctx      context.Context // of the server, which ends the goroutine by it
+	stats    *Stats
+	limit    atomic.Int64 // bytes that may wait
+	waiting  atomic.Int64 // bytes that do
+	soft     atomic.Int64 // bytes that may wait for patience, or 0 for no such limit
+	patience atomic.Int64 // nanoseconds
 
 	mu      sync.Mutex
 	queue   []byte
-	sending bool // the goroutine runs, and it alone writes
+	sending bool      // the goroutine runs, and it alone writes
+	queued  bool      // the goroutine writes everything: Write must not wait
+	late    time.Time // since when more than soft wait
 	closeBy time.Time
 	until   time.Time // the write deadline that was set
 	err     error
@@ -61,7 +65,7 @@ func (o *outbox) Write(b []byte) (int, error) {
 		return 0, o.err
 	}
 	rest := b
-	if !o.sending {
+	if !o.sending && !o.queued {
 		if now := time.Now(); o.until.Sub(now) < writeGrace {
 			o.until = now.Add(2 * writeGrace)
 			o.Conn.SetWriteDeadline(o.until)
@@ -79,10 +83,8 @@ func (o *outbox) Write(b []byte) (int, error) {
 			return n, nil
 		}
 	}
-	if o.waiting.Load()+int64(len(rest)) > o.limit.Load() {
-		o.err = errOutputFull
-		o.stats.OutputLimit.Add(1)
-		o.Conn.Close()
+	if o.full(int64(len(rest))) {
+		o.fail()
 		return len(b) - len(rest), o.err
 	}
 	o.waiting.Add(int64(len(rest)))
@@ -92,6 +94,46 @@ func (o *outbox) Write(b []byte) (int, error) {
 		o.wg.Go(o.send)
 	}
 	return len(b), nil
+}
+
+// full reports whether no more bytes may wait.
+func (o *outbox) full(more int64) bool {
+	n := o.waiting.Load() + more
+	soft := o.soft.Load()
+	switch {
+	case n > o.limit.Load():
+		return true
+	case soft == 0 || n <= soft:
+		o.late = time.Time{}
+	case o.late.IsZero():
+		o.late = time.Now()
+	default:
+		return time.Since(o.late) > time.Duration(o.patience.Load())
+	}
+	return false
+}
+
+// fail ends the connection of a client that does not read.
+func (o *outbox) fail() {
+	if o.err == nil {
+		o.err = errOutputFull
+		o.stats.OutputLimit.Add(1)
+		o.Conn.Close()
+	}
+}
+
+// overflow does so for what waits elsewhere. Any goroutine may call it.
+func (o *outbox) overflow() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.fail()
+}
+
+// setQueued makes Write never wait for the client, or up to [writeGrace] again.
+func (o *outbox) setQueued(on bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.queued = on
 }
 
 // send writes what waits until nothing does.
@@ -137,6 +179,9 @@ func (o *outbox) send() {
 func (o *outbox) writeSome(b []byte) (int, error) {
 	o.mu.Lock()
 	by := time.Now().Add(o.timeout)
+	if o.waiting.Load() <= o.soft.Load() {
+		o.late = time.Time{}
+	}
 	if !o.closeBy.IsZero() && o.closeBy.Before(by) {
 		by = o.closeBy
 	}

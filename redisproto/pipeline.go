@@ -86,6 +86,10 @@ func (c *Client) dispatch(args [][]byte) {
 		c.reject(e, resp.ErrArity(e.spec.Name))
 	case c.user == "" && !e.spec.Has(command.NoAuth):
 		c.reject(e, resp.ErrNoAuth)
+	case c.confined(e):
+		c.reject(e, errConfined(e))
+	case c.monitoring && e.run == nil:
+		c.reject(e, resp.Err("ERR Replica can't interact with the keyspace"))
 	case c.longKey(e.spec, args):
 		c.srv.stats.KeyLimit.Add(1)
 		c.reject(e, resp.Err(fmt.Sprintf("ERR key is too long, the limit is %d bytes", c.srv.cfg.MaxKey)))
@@ -117,14 +121,25 @@ func (c *Client) execute(e *entry, args [][]byte) {
 			c.settle()
 		}
 		c.lastCmd.Store(e.spec)
+		if c.monitoring {
+			c.holdMessages() // what it sees of its own command comes after the reply
+		}
 		began := time.Now()
 		v := e.run(c, args)
 		c.record(e.spec, args, v, time.Since(began)-c.waited)
 		c.waited = 0
+		c.show(e.spec, c.db, args)
 		c.reply(v)
+		if c.monitoring {
+			c.flush()
+		}
 		return
 	}
 	call := command.Call{Spec: e.spec, DB: c.db, Args: args}
+	if len(c.messages) > 0 {
+		c.settle()
+	}
+	c.show(e.spec, c.db, args)
 	if e.spec.Has(command.Blocking) && c.await(call) {
 		return
 	}
@@ -151,34 +166,31 @@ func (c *Client) longKey(spec *command.Spec, args [][]byte) bool {
 func (c *Client) reply(v resp.Value) {
 	switch {
 	case v.Kind == resp.None || c.muted || c.skip:
-	case len(c.calls) == 0:
+	case c.pending() == 0:
 		c.write(v)
 	default:
-		c.locals = append(c.locals, localReply{len(c.calls), v})
+		c.locals = append(c.locals, localReply{c.pending(), v})
 	}
 }
+
+// pending is how many replies are to come from the backend.
+func (c *Client) pending() int { return len(c.calls) + len(c.messages) }
 
 // settle executes the calls gathered so far and writes their replies, and those
 // that waited for them.
 func (c *Client) settle() {
-	if len(c.calls) == 0 {
+	if c.pending() == 0 {
 		return
 	}
-	c.lastCmd.Store(c.calls[len(c.calls)-1].Spec)
-	began := time.Now()
-	replies := c.srv.backend.Do(c.ctx, c.calls)
-	took := time.Since(began) / time.Duration(len(c.calls))
+	if c.box.held || len(c.messages) > 0 && c.listening() {
+		c.flush() // messages do not wait for the backend, nor pass replies
+	}
 	locals := c.locals
-	for i := range c.calls {
+	for i, reply := range c.carryOut() {
 		for len(locals) > 0 && locals[0].after == i {
 			c.write(locals[0].value)
 			locals = locals[1:]
 		}
-		reply := resp.ErrInternal // the backend broke its contract
-		if i < len(replies) && replies[i].Kind != resp.None {
-			reply = replies[i]
-		}
-		c.record(c.calls[i].Spec, c.calls[i].Args, reply, took)
 		if !c.muted && !c.skip {
 			c.write(reply)
 		}
@@ -187,8 +199,38 @@ func (c *Client) settle() {
 		c.write(l.value)
 	}
 	clear(c.calls) // let go of the arguments
+	clear(c.messages)
 	clear(c.locals)
-	c.calls, c.locals, c.bytes = c.calls[:0], c.locals[:0], 0
+	c.calls, c.messages, c.locals, c.bytes = c.calls[:0], c.messages[:0], c.locals[:0], 0
+}
+
+// carryOut asks the backend to do what is pending and returns the replies.
+func (c *Client) carryOut() []resp.Value {
+	if len(c.messages) > 0 {
+		replies := make([]resp.Value, len(c.messages))
+		counts := c.srv.backend.Publish(c.ctx, c.messages)
+		for i := range replies {
+			replies[i] = resp.ErrInternal // the backend broke its contract
+			if i < len(counts) {
+				replies[i] = resp.Int(counts[i])
+			}
+		}
+		return replies
+	}
+	c.lastCmd.Store(c.calls[len(c.calls)-1].Spec)
+	began := time.Now()
+	replies := c.srv.backend.Do(c.ctx, c.calls)
+	took := time.Since(began) / time.Duration(len(c.calls))
+	for i := range c.calls {
+		if i == len(replies) {
+			replies = append(replies, resp.Value{})
+		}
+		if replies[i].Kind == resp.None {
+			replies[i] = resp.ErrInternal // the backend broke its contract
+		}
+		c.record(c.calls[i].Spec, c.calls[i].Args, replies[i], took)
+	}
+	return replies[:len(c.calls)]
 }
 
 // write appends a reply to those that the client will get.
@@ -201,7 +243,15 @@ func (c *Client) write(v resp.Value) {
 
 // flush sends the replies.
 func (c *Client) flush() {
-	if len(c.out) == 0 || c.executing {
+	if c.executing {
+		return
+	}
+	if c.box.held {
+		c.box.mu.Lock()
+		defer c.box.mu.Unlock()
+		defer c.release()
+	}
+	if len(c.out) == 0 {
 		return
 	}
 	if _, err := c.wire.Write(c.out); err != nil {

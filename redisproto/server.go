@@ -32,6 +32,7 @@ type Server struct {
 	backend Backend
 	table   *table
 	stats   Stats
+	hub     hub
 	tune    tunables
 	meter   meter
 	pause   atomic.Pointer[pause] // the last, nil if it was called off
@@ -170,6 +171,8 @@ func (s *Server) welcome(conn redcon.Conn) bool {
 func (s *Server) farewell(conn redcon.Conn, _ error) {
 	c := conn.Context().(*Client)
 	c.cancel()
+	c.leaveAll()
+	c.setMonitoring(false)
 	s.mu.Lock()
 	delete(s.clients, c.id)
 	s.mu.Unlock()

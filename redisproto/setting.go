@@ -121,17 +121,20 @@ func parseBytes(s string) (int64, bool) {
 // goroutine may read them.
 type tunables struct {
 	maxClients, bulk, query, output atomic.Int64
-	idle, keepAlive                 atomic.Int64 // nanoseconds
+	pubsub, pubsubSoft              atomic.Int64
+	idle, keepAlive, pubsubPatience atomic.Int64 // nanoseconds
 }
 
 func (t *tunables) init(c *Config) {
 	for at, n := range map[*atomic.Int64]int{
 		&t.maxClients: c.MaxClients, &t.bulk: c.MaxBulk, &t.query: c.MaxQuery, &t.output: c.MaxOutput,
+		&t.pubsub: c.MaxPubSubOutput, &t.pubsubSoft: c.SoftPubSubOutput,
 	} {
 		at.Store(int64(n))
 	}
 	t.idle.Store(int64(c.IdleTimeout))
 	t.keepAlive.Store(int64(c.KeepAlive))
+	t.pubsubPatience.Store(int64(c.PubSubPatience))
 }
 
 // The least that Redis lets these limits be.
@@ -173,35 +176,45 @@ func (s *Server) newSettings() map[string]Setting {
 
 // outputLimits is how much may wait for clients that do not read.
 func (s *Server) outputLimits() Setting {
-	normal := &s.tune.output
+	t := &s.tune
 	const name = "client-output-buffer-limit"
 	return Setting{
 		Name: name,
-		Get:  func() string { return fmt.Sprintf("normal %d 0 0", normal.Load()) },
+		Get: func() string {
+			return fmt.Sprintf("normal %d 0 0 pubsub %d %d %d", t.output.Load(),
+				t.pubsub.Load(), t.pubsubSoft.Load(), time.Duration(t.pubsubPatience.Load())/time.Second)
+		},
 		Set: func(value string) (func(context.Context) error, error) {
 			words := strings.Fields(value)
 			if len(words)%4 != 0 {
 				return nil, errors.New("Wrong number of arguments in buffer limit configuration.")
 			}
-			hard := normal.Load()
+			normal := t.output.Load()
+			pubsub, pubsubSoft, patience := t.pubsub.Load(), t.pubsubSoft.Load(), t.pubsubPatience.Load()
 			for ; len(words) > 0; words = words[4:] {
 				n, ok := parseBytes(words[1])
 				soft, ok2 := parseBytes(words[2])
-				_, err := strconv.ParseUint(words[3], 10, 31)
+				seconds, err := strconv.ParseUint(words[3], 10, 31)
 				switch {
 				case !ok || !ok2 || err != nil:
 					return nil, errors.New("Error in hard, soft or soft_seconds setting in buffer limit configuration.")
-				case !strings.EqualFold(words[0], "normal"):
+				case !strings.EqualFold(words[0], "normal") && !strings.EqualFold(words[0], "pubsub"):
 					return nil, errors.New("Invalid client class specified in buffer limit configuration.")
-				case soft != 0:
-					return nil, errors.New("this server supports no soft limit for normal clients")
 				case n < minOutput:
 					return nil, fmt.Errorf("the hard limit must be at least %d", minOutput)
+				case strings.EqualFold(words[0], "pubsub"):
+					pubsub, pubsubSoft, patience = n, soft, int64(time.Duration(seconds)*time.Second)
+				case soft != 0:
+					return nil, errors.New("this server supports no soft limit for normal clients")
+				default:
+					normal = n
 				}
-				hard = n
 			}
 			return func(context.Context) error {
-				normal.Store(hard)
+				t.output.Store(normal)
+				t.pubsub.Store(pubsub)
+				t.pubsubSoft.Store(pubsubSoft)
+				t.pubsubPatience.Store(patience)
 				for _, c := range s.all() {
 					c.limitOutput()
 				}

@@ -45,10 +45,12 @@ func startTLS(t *testing.T, cfg Config, config *tls.Config) (*Server, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv, err := New(cfg, newMemory())
+	m := newMemory()
+	srv, err := New(cfg, m)
 	if err != nil {
 		t.Fatal(err)
 	}
+	m.host(srv)
 	done := make(chan error, 1)
 	go func() { done <- srv.ServeTLS(ln, config) }()
 	t.Cleanup(func() {

@@ -182,6 +182,9 @@ func multiExec(c *Client, _ [][]byte) resp.Value {
 		replies = outcome.Elems
 	}
 	c.executing = true
+	if c.listening() {
+		c.holdMessages() // no message comes inside the reply
+	}
 	if !c.muted && !c.skip {
 		c.out = append(c.out, '*')
 		c.out = strconv.AppendInt(c.out, int64(len(queue)), 10)
@@ -193,6 +196,7 @@ func multiExec(c *Client, _ [][]byte) resp.Value {
 			continue
 		}
 		c.settle()
+		c.show(cmd.spec, c.db, cmd.args)
 		if replies[0].Kind == resp.None {
 			replies[0] = resp.ErrInternal // the backend broke its contract
 		}

@@ -112,7 +112,7 @@ func (w *wire) fill() error {
 		}
 		w.shaken = true
 	}
-	if idle := time.Duration(w.tune.idle.Load()); idle > 0 {
+	if idle := time.Duration(w.tune.idle.Load()); idle > 0 && !w.client.listening() {
 		w.readBy(time.Now().Add(idle))
 		w.timed = true
 	} else if w.timed {
