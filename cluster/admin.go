@@ -38,6 +38,7 @@ func (n *Node) commands() []redisproto.Command {
 	info.Group, info.Since = "server", "1.0.0"
 	return []redisproto.Command{
 		info,
+		n.clusterCommands(),
 		row("phonon.members", 1, "", "The nodes of the cluster and how this node sees them.", n.whenUp(n.members)),
 		row("phonon.regions", 1, "", "The regions, their slots and who leads their groups.", n.whenUp(n.regions)),
 		row("phonon.groups", 1, "", "The groups, with the state of every replica.", n.whenUp(n.groupList)),

@@ -33,6 +33,16 @@ var groupCategory = map[string]string{"generic": "keyspace", "server": "", "sort
 // lastCategories are those of the groups' categories that Redis puts last.
 var lastCategories = []string{"connection", "transaction", "scripting"}
 
+// moreCategories are those that do not follow from a command's group and flags.
+var moreCategories = map[string][]string{
+	"dbsize": {"keyspace"}, "flushall": {"keyspace", "dangerous"}, "flushdb": {"keyspace", "dangerous"}, "swapdb": {"keyspace", "dangerous"},
+	"info": {"dangerous"}, "keys": {"dangerous"}, "restore": {"dangerous"}, "role": {"admin", "dangerous"},
+	"sort": {"set", "sortedset", "list", "dangerous"}, "sort_ro": {"set", "sortedset", "list", "dangerous"},
+}
+
+// busy are the commands that Redis allows while a script runs.
+var busy = []string{"auth", "discard", "hello", "multi", "quit", "reset", "unwatch", "watch"}
+
 // categories returns the access categories of e, in Redis's order.
 func (e *entry) categories() []string {
 	if e.subs != nil && !e.spec.ArityOK(1) {
@@ -49,17 +59,22 @@ func (e *entry) categories() []string {
 		}
 	}
 	last := slices.Contains(lastCategories, group)
-	add(group == "keyspace", group)
+	add(group == "keyspace" && !strings.HasPrefix(e.spec.Name, "sort"), group)
 	add(e.spec.Has(command.ReadOnly), "read")
-	add(e.spec.Has(command.Write), "write")
+	add(e.spec.Has(command.Write) && !scripting(e.spec), "write")
 	add(group != "" && group != "keyspace" && !last, group)
 	add(e.spec.Has(command.Admin), "admin")
 	add(e.spec.Has(command.Fast), "fast")
 	add(!e.spec.Has(command.Fast), "slow")
 	add(e.spec.Has(command.Admin), "dangerous")
+	add(e.spec.Has(command.Blocking), "blocking")
 	add(last, group)
-	return cats
+	return append(cats, moreCategories[e.spec.Name]...)
 }
+
+// scripting reports whether a command is one about scripts: what those write is not
+// what it does itself.
+func scripting(s *command.Spec) bool { return s.Group == "scripting" }
 
 // info describes e as COMMAND INFO does.
 func (e *entry) info() resp.Value {
@@ -67,10 +82,13 @@ func (e *entry) info() resp.Value {
 	var flags, cats, subs []resp.Value
 	if e.subs == nil || s.ArityOK(1) {
 		for _, f := range flagNames {
-			if s.Has(f.flag) {
+			if s.Has(f.flag) && !(scripting(s) && f.flag == command.Write) {
 				flags = append(flags, resp.Status(f.name))
 			}
 		}
+	}
+	if slices.Contains(busy, s.Name) {
+		flags = append(flags, resp.Status("allow_busy"))
 	}
 	if s.NumKeys > 0 || s.MoreKeys != nil {
 		flags = append(flags, resp.Status("movablekeys"))

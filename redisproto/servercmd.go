@@ -25,8 +25,8 @@ func serverCommands() []Command {
 		return rows
 	}
 	return group(
-		row("role", 1, own|command.Admin|command.Fast, role, "2.8.12", "", "Always a master: any node takes writes."),
-		early("lolwut", -1, anyTime|command.Fast, lolwut, "5.0.0", "[VERSION version]", "Shows the version of Redis that this server is like."),
+		row("role", 1, own|command.Fast, role, "2.8.12", "", "Always a master: any node takes writes."),
+		early("lolwut", -1, command.Local|command.ReadOnly|command.Fast, lolwut, "5.0.0", "[VERSION version]", "Shows the version of Redis that this server is like."),
 		row("debug", -2, admin, debugCmd, "1.0.0", "SLEEP seconds", "Waits. Refused unless the node is configured to allow it."),
 		Command{
 			Spec: container("slowlog", -2, "server", "2.2.12", "Commands that took long on this node."),

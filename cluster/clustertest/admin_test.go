@@ -294,3 +294,55 @@ func TestMaxMemory(t *testing.T) {
 		}
 	}, twoByTwo...)
 }
+
+// TestClusterViews: any node tells tools what the cluster looks like, in the forms of
+// Redis Cluster.
+func TestClusterViews(t *testing.T) {
+	bubble(t, func(t *testing.T, c *Cluster) {
+		for _, name := range c.Names() {
+			cl := c.Client(name)
+			if text := cl.Do("CLUSTER", "INFO").Str; !strings.Contains(text, "cluster_enabled:0\r\n") || !strings.Contains(text, "cluster_state:ok\r\n") ||
+				!strings.Contains(text, "cluster_slots_ok:16384\r\n") || !strings.Contains(text, "cluster_known_nodes:4\r\n") || !strings.Contains(text, "cluster_size:2\r\n") {
+				t.Errorf("CLUSTER INFO: %q", text)
+			}
+			id := cl.Do("CLUSTER", "MYID").Str
+			masters, mine := 0, ""
+			for line := range strings.Lines(cl.Do("CLUSTER", "NODES").Str) {
+				words := strings.Fields(line)
+				if len(words) < 8 || len(words[0]) != 40 || words[7] != "connected" {
+					t.Fatalf("CLUSTER NODES: %q", line)
+				}
+				if strings.Contains(words[2], "master") {
+					masters++
+				} else if len(words[3]) != 40 || len(words) != 8 {
+					t.Errorf("CLUSTER NODES: a replica is %q", line)
+				}
+				if strings.HasPrefix(words[2], "myself,") {
+					mine = words[0]
+				}
+			}
+			if masters != 2 || mine != id || len(id) != 40 {
+				t.Errorf("%s: %d masters, I am %q and %q", name, masters, mine, id)
+			}
+			slots, shards := cl.Do("CLUSTER", "SLOTS").Elems, cl.Do("CLUSTER", "SHARDS").Elems
+			if len(slots) != 2 || len(shards) != 2 {
+				t.Fatalf("CLUSTER SLOTS %+v, SHARDS %+v", slots, shards)
+			}
+			for i, first := range []int64{0, 8192} {
+				s, leader := slots[i].Elems, c.Leader([]string{"east", "west"}[i])
+				if s[0].Int != first || s[1].Int != first+8191 || len(s) < 4 || s[2].Elems[0].Str != leader || s[2].Elems[1].Int != respPort {
+					t.Errorf("CLUSTER SLOTS: %+v", s)
+				}
+				shard := shards[i].Elems // slots, their list, nodes, their list
+				if shard[0].Str != "slots" || shard[1].Elems[0].Int != first || len(shard[3].Elems) != len(s)-2 || shard[3].Elems[0].Elems[1].Str != s[2].Elems[2].Str ||
+					shard[3].Elems[0].Elems[9].Str != "master" || shard[3].Elems[1].Elems[9].Str != "replica" {
+					t.Errorf("CLUSTER SHARDS: %+v", shard)
+				}
+			}
+			if v := cl.Do("CLUSTER", "KEYSLOT", "foo"); v.Int != 12182 {
+				t.Errorf("CLUSTER KEYSLOT foo: %+v", v)
+			}
+			cl.Close()
+		}
+	}, twoByTwo...)
+}
