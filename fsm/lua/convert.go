@@ -30,10 +30,13 @@ var (
 	ignoreName   = vm.Const("ignore_error_stats_update")
 )
 
+// replyBytes is what an element of a reply takes, with room for its list to grow.
+const replyBytes = 160
+
 // reply makes a script's result the reply of EVAL.
 func (r *run) reply(v vm.Value, depth int) resp.Value {
 	r.state.Spend(1)
-	r.state.Charge(64)
+	r.state.Pin(replyBytes)
 	switch v.Type() {
 	case "string":
 		s, _ := v.Text()
@@ -134,18 +137,21 @@ func (r *run) value(v resp.Value) vm.Value {
 	switch v.Kind {
 	case resp.Tuples:
 		pairs := st.NewTable(0, 0)
+		st.Hold(vm.TableValue(pairs))
 		for i := 0; i+1 < len(v.Elems); i += 2 {
 			st.SetInt(pairs, i/2+1, r.array(v.Elems[i:i+2]))
 		}
 		return vm.TableValue(pairs)
 	case resp.Map:
 		m := st.NewTable(0, 0)
+		st.Hold(vm.TableValue(m))
 		for i := 0; i+1 < len(v.Elems); i += 2 {
 			st.RawSet(m, r.value(v.Elems[i]), r.value(v.Elems[i+1]))
 		}
 		return r.field(mapName, vm.TableValue(m))
 	case resp.Set:
 		s := st.NewTable(0, 0)
+		st.Hold(vm.TableValue(s))
 		for _, e := range v.Elems {
 			st.RawSet(s, r.value(e), vm.Bool(true))
 		}
@@ -171,6 +177,8 @@ func (r *run) value(v resp.Value) vm.Value {
 
 func (r *run) array(elems []resp.Value) vm.Value {
 	t := r.state.NewTable(0, 0)
+	m := r.state.Hold(vm.TableValue(t))
+	defer r.state.Release(m)
 	for i, e := range elems {
 		r.state.Spend(1)
 		if v := r.value(e); !v.IsNil() {

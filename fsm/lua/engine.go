@@ -126,6 +126,7 @@ func (e *Engine) Run(ctx context.Context, host Host, sha, text string, keys, arg
 	r := e.runs.Get().(*run)
 	st := r.state
 	r.host, r.proto = host, 2
+	r.settings.Reset()
 	e.mu.Lock()
 	r.settings.Rand = e.rand
 	e.mu.Unlock()

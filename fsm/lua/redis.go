@@ -26,6 +26,7 @@ var (
 func sharedLibraries() map[string]*vm.Table {
 	all := map[string]*vm.Table{
 		"bit":    lib.Bit(),
+		"cjson":  lib.CJSON(),
 		"math":   lib.Math(),
 		"redis":  redisLibrary(),
 		"string": lib.String(),

@@ -7,8 +7,12 @@ import "phonond/fsm/lua/vm"
 
 // Settings are what the libraries keep for the length of a run.
 type Settings struct {
-	Rand Rand48 // of math.random
+	Rand  Rand48 // of math.random
+	cjson cjsonSettings
 }
+
+// Reset makes the settings of libraries those with which a script begins.
+func (s *Settings) Reset() { s.cjson = cjsonDefaults }
 
 // Holder is what the libraries expect [vm.State.Host] to be.
 type Holder interface{ Settings() *Settings }

@@ -332,6 +332,7 @@ func (m *matcher) all(start, end int, whole bool) []vm.Value {
 	vs := make([]vm.Value, n)
 	for i := range vs {
 		vs[i] = m.capture(i, start, end)
+		m.st.Hold(vs[i])
 	}
 	return vs
 }
@@ -376,8 +377,7 @@ func plainFind(st *vm.State, s, p string, start int) []vm.Value {
 func gmatch(st *vm.State, args []vm.Value) []vm.Value {
 	s, p := text(st, args, 1), text(st, args, 2)
 	at := 0
-	st.Charge(256)
-	return st.Return(vm.NativeValue(func(st *vm.State, _ []vm.Value) []vm.Value {
+	return st.Return(st.NativeClosure(func(st *vm.State, _ []vm.Value) []vm.Value {
 		m := matcher{st: st, src: s, pat: p}
 		for ; at <= len(s); at++ {
 			m.level = 0
@@ -390,7 +390,7 @@ func gmatch(st *vm.State, args []vm.Value) []vm.Value {
 			}
 		}
 		return st.Return()
-	}))
+	}, args[0], args[1]))
 }
 
 func gsub(st *vm.State, args []vm.Value) []vm.Value {
@@ -411,7 +411,9 @@ func gsub(st *vm.State, args []vm.Value) []vm.Value {
 		end := m.match(at, 0)
 		if end >= 0 {
 			n++
+			held := st.Mark()
 			m.replace(&b, repl, at, end)
+			st.Release(held)
 		}
 		switch {
 		case end > at:

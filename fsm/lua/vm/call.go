@@ -11,7 +11,9 @@ type Closure struct {
 // Native is a function of the host. Its arguments are valid while it runs; it returns
 // what [State.Return] makes.
 type Native struct {
-	fn func(st *State, args []Value) []Value
+	fn   func(st *State, args []Value) []Value
+	held []Value // nil for those that states share
+	mark uint32
 }
 
 // cell is a variable that a closure shares with the function that declares it.

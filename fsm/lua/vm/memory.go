@@ -110,6 +110,12 @@ func (w *walker) value(v Value) {
 			w.bytes += closureBytes + len(x.up)*8
 			w.todo = append(w.todo, v)
 		}
+	case *Native:
+		if x.held != nil && x.mark != w.epoch {
+			x.mark = w.epoch
+			w.bytes += closureBytes + len(x.held)*valueBytes
+			w.todo = append(w.todo, v)
+		}
 	case *cell:
 		if x.mark != w.epoch {
 			x.mark = w.epoch
@@ -134,6 +140,8 @@ func (w *walker) contents(v Value) {
 		for _, c := range x.up {
 			w.value(Value{ref: c})
 		}
+	case *Native:
+		w.values(x.held)
 	case *cell:
 		w.value(x.v)
 	}

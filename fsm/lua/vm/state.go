@@ -185,6 +185,23 @@ func (st *State) ReturnAll(vs []Value) []Value {
 	return st.ret
 }
 
+// Mark is a height of the stack.
+type Mark = mark
+
+// Hold keeps a value reachable, for a library that has it nowhere else while it takes
+// more memory, until [State.Release] or the end of the library's function.
+func (st *State) Hold(v Value) Mark {
+	m := st.stack.mark()
+	st.alloc(1)[0] = v
+	return m
+}
+
+// Mark returns the height of the stack now.
+func (st *State) Mark() Mark { return st.stack.mark() }
+
+// Release lets go of what was held since a mark.
+func (st *State) Release(m Mark) { st.stack.release(m) }
+
 func (st *State) push(fn *Closure, weight int) *frame {
 	if st.depth >= maxDepth || st.weight+weight > maxWeight {
 		st.fail("stack overflow")

@@ -59,7 +59,13 @@ func UserdataValue(u *Userdata) Value { return Value{ref: u} }
 func TableValue(t *Table) Value { return Value{ref: t} }
 
 // NativeValue returns a function of the host as a value.
-func NativeValue(f func(*State, []Value) []Value) Value { return Value{ref: &Native{f}} }
+func NativeValue(f func(*State, []Value) []Value) Value { return Value{ref: &Native{fn: f}} }
+
+// NativeClosure returns a function of the host that keeps values of the script.
+func (st *State) NativeClosure(f func(*State, []Value) []Value, held ...Value) Value {
+	st.Charge(closureBytes + len(held)*valueBytes)
+	return Value{ref: &Native{fn: f, held: held}}
+}
 
 // IsNil reports whether v is nil.
 func (v Value) IsNil() bool { return v.ref == nil }
