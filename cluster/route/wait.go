@@ -154,12 +154,12 @@ func (r *Router) Wait(ctx context.Context, c command.Call) (reply resp.Value, ok
 // overtime returns a context that ends some time after ctx: by then what became of a
 // wait that is over has to be found out.
 func (r *Router) overtime(ctx context.Context) (over context.Context, cancel context.CancelFunc) {
-	over, cancel = context.WithCancel(context.Background())
+	over, end := context.WithCancel(context.Background())
 	stop := context.AfterFunc(ctx, func() {
-		t := time.AfterFunc(r.cfg.Timeout, cancel)
+		t := time.AfterFunc(r.cfg.Timeout, end)
 		context.AfterFunc(over, func() { t.Stop() })
 	})
-	return over, func() { stop(); cancel() }
+	return over, func() { stop(); end() }
 }
 
 // await waits for one attempt, and cancels it when ctx ends.
