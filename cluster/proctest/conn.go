@@ -60,6 +60,12 @@ func (c *Conn) Do(args ...string) (resp.Value, error) {
 	return resp.Read(c.r)
 }
 
+// Next waits for what the node sends next, such as a message.
+func (c *Conn) Next() (resp.Value, error) {
+	c.c.SetDeadline(time.Now().Add(replyTimeout))
+	return resp.Read(c.r)
+}
+
 // Pipe sends commands at once and returns their replies, which may be error
 // replies. When err is not nil, they are those that came before.
 func (c *Conn) Pipe(commands [][]string) (replies []resp.Value, err error) {
