@@ -18,26 +18,11 @@ const publishTimeout = time.Second
 // publisher in order.
 type bus struct {
 	node  *Node
-	local subscribers
 	mu    sync.Mutex
 	peers map[string]*peer
 	// lost counts messages, for each node that has not confirmed them, and dropped the
 	// events of keys that were more than could be published.
 	lost, dropped atomic.Int64
-}
-
-// subscribers are the clients of this node.
-type subscribers interface {
-	Deliver(messages []redisproto.Message) []int
-	PubSub(question [][]byte) resp.Value
-}
-
-// deliver delivers messages to the subscribers here, if there can be any.
-func (b *bus) deliver(messages []redisproto.Message) []int {
-	if b.local == nil {
-		return make([]int, len(messages))
-	}
-	return b.local.Deliver(messages)
 }
 
 // peer is another node as a place to send messages to.
@@ -115,7 +100,7 @@ func (b *bus) publish(ctx context.Context, messages []redisproto.Message) []int 
 			b.send(p, body, len(messages), done)
 		}
 	}
-	total := b.deliver(messages)
+	total := b.node.resp.Deliver(messages)
 	if len(awaited) == 0 {
 		return total
 	}
@@ -148,7 +133,7 @@ func (b *bus) spread(messages []redisproto.Message) {
 			b.send(p, body, len(messages), nil)
 		}
 	}
-	b.deliver(messages)
+	b.node.resp.Deliver(messages)
 }
 
 // receive delivers what another node has sent.
@@ -157,7 +142,7 @@ func (b *bus) receive(in []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return appendCounts(nil, b.deliver(messages)), nil
+	return appendCounts(nil, b.node.resp.Deliver(messages)), nil
 }
 
 // ask asks all nodes what PUBSUB asks.
@@ -178,7 +163,7 @@ func (b *bus) ask(ctx context.Context, question [][]byte) []resp.Value {
 			}
 		})
 	}
-	answers := []resp.Value{b.local.PubSub(question)}
+	answers := []resp.Value{b.node.resp.PubSub(question)}
 	all.Wait()
 	for _, v := range values {
 		if v != nil {
@@ -194,5 +179,5 @@ func (b *bus) answer(in []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return b.local.PubSub(question).AppendBinary(nil), nil
+	return b.node.resp.PubSub(question).AppendBinary(nil), nil
 }

@@ -98,7 +98,6 @@ func (n *Node) openResp() error {
 		return fmt.Errorf("resp.listen: %w", err)
 	}
 	n.resp = server
-	n.bus.local = server
 	n.tasks.Go(func() {
 		if err := server.ServeTLS(ln, n.cfg.ClientTLS); err != nil {
 			n.log.Error("the port for clients is closed", "error", err)
