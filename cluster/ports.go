@@ -82,6 +82,7 @@ func (n *Node) openResp() error {
 	rc.MaxOutput = int(conf.RESP.OutputBuffer)
 	rc.MaxBulk = int(conf.RESP.MaxBulk)
 	rc.MaxQuery = min(max(int(conf.RESP.QueryBuffer), rc.MaxBulk+commandFrame), maxCommand)
+	rc.MaxBuffers = int(conf.RESP.MaxBuffers)
 	rc.MaxKey = int(conf.RESP.MaxKey)
 	rc.WriteTimeout = conf.RESP.WriteTimeout
 	rc.Debug = conf.RESP.Debug

@@ -76,7 +76,7 @@ func newClient(s *Server, id int64, conn net.Conn, config *tls.Config) *Client {
 		addr: conn.RemoteAddr().String(), laddr: conn.LocalAddr().String(),
 	}
 	c.ctx, c.cancel = context.WithCancel(s.ctx)
-	out := &outbox{Conn: conn, timeout: s.cfg.WriteTimeout, wg: &s.wg, ctx: s.ctx, stats: &s.stats}
+	out := &outbox{Conn: conn, timeout: s.cfg.WriteTimeout, wg: &s.wg, ctx: s.ctx, stats: &s.stats, buffers: &s.buffers}
 	c.wire = &wire{
 		Conn: out, out: out, client: c, stats: &s.stats,
 		tune: &s.tune, shake: s.cfg.HandshakeTimeout,

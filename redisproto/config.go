@@ -56,6 +56,10 @@ type Config struct {
 	// MaxOutput bounds the replies that wait for a client that does not read,
 	// in bytes; beyond it the connection is closed. Default 32 MiB.
 	MaxOutput int
+	// MaxBuffers bounds what all clients together have in commands that have not come to
+	// their end and in replies that wait, in bytes. Beyond it clients with more than 128 KiB
+	// are closed when they need more. Default 512 MiB; 0 is no limit.
+	MaxBuffers int
 	// MaxPubSubOutput bounds what waits for a client that has subscribed, in bytes.
 	// Default 32 MiB.
 	MaxPubSubOutput int
@@ -98,6 +102,7 @@ func DefaultConfig() Config {
 		MaxQuery:         64 << 20,
 		MaxInline:        64 << 10,
 		MaxOutput:        32 << 20,
+		MaxBuffers:       512 << 20,
 		MaxPubSubOutput:  32 << 20,
 		SoftPubSubOutput: 8 << 20,
 		PubSubPatience:   time.Minute,
@@ -125,6 +130,7 @@ func (c *Config) Validate() error {
 		{"MaxArgs", c.MaxArgs, 16, maxInt},
 		{"MaxQuery", c.MaxQuery, 4 << 10, maxInt},
 		{"MaxInline", c.MaxInline, 256, maxInt},
+		{"MaxBuffers", c.MaxBuffers, 0, 1 << 44},
 		{"MaxOutput", c.MaxOutput, minOutput, maxInt},
 		{"MaxPubSubOutput", c.MaxPubSubOutput, minOutput, maxInt},
 		{"SoftPubSubOutput", c.SoftPubSubOutput, 0, maxInt},

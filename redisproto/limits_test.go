@@ -264,3 +264,31 @@ func TestUnauthenticatedOutputIsBounded(t *testing.T) {
 
 // Many clients come, work, list and kill each other, and go, while the server
 // counts and then closes.
+
+// Many clients, each within its own limits, must not take all memory: neither with
+// replies that they do not read nor with commands that do not end.
+func TestBuffersOfAllClientsAreBounded(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.MaxBuffers = 8 << 20
+	srv, addr := start(t, cfg, newMemory())
+	well := dial(t, addr)
+	for range 10 {
+		p := dial(t, addr)
+		go io.WriteString(p.Conn, strings.Repeat(cmd("FILL", "1000000"), 20)) // never reads
+		q := dial(t, addr)
+		go io.WriteString(q.Conn, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$16000000\r\n"+strings.Repeat("x", 15_000_000))
+	}
+	eventually(t, "most to be cut off", func() bool {
+		if held := srv.buffers.held.Load(); held > 8<<20+20*2*bufferShare {
+			t.Fatalf("%d bytes are held", held)
+		}
+		well.ask(cmd("SET", "k", "v")+cmd("GET", "k"), "+OK\r\n$1\r\nv\r\n")
+		return srv.Stats().Evicted.Load() >= 10
+	})
+	for _, c := range srv.all() {
+		if c.Addr() != well.LocalAddr().String() {
+			c.Kill()
+		}
+	}
+	eventually(t, "the rest to go", func() bool { return srv.ClientCount() == 1 && srv.buffers.held.Load() < 128<<10 })
+}

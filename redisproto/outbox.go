@@ -39,6 +39,7 @@ type outbox struct {
 	wg       *sync.WaitGroup // of the server, which waits for the goroutine
 	ctx      context.Context // of the server, which ends the goroutine by it
 	stats    *Stats
+	buffers  *buffers     // of all clients
 	limit    atomic.Int64 // bytes that may wait
 	waiting  atomic.Int64 // bytes that do
 	soft     atomic.Int64 // bytes that may wait for patience, or 0 for no such limit
@@ -83,11 +84,17 @@ func (o *outbox) Write(b []byte) (int, error) {
 			return n, nil
 		}
 	}
-	if o.full(int64(len(rest))) {
+	if more := int64(len(rest)); o.buffers.crowded(o.waiting.Load()+more, more) {
+		o.err = errCrowded
+		o.stats.Evicted.Add(1)
+		o.Conn.Close()
+		return len(b) - len(rest), o.err
+	} else if o.full(more) {
 		o.fail()
 		return len(b) - len(rest), o.err
 	}
 	o.waiting.Add(int64(len(rest)))
+	o.buffers.held.Add(int64(len(rest)))
 	o.queue = append(o.queue, rest...)
 	if !o.sending {
 		o.sending = true
@@ -146,7 +153,7 @@ func (o *outbox) send() {
 		if len(batch) == 0 || o.err != nil {
 			o.sending = false
 			o.queue = nil
-			o.waiting.Store(0)
+			o.buffers.held.Add(-o.waiting.Swap(0))
 			o.until = time.Time{}
 			last := o.err != nil || !o.closeBy.IsZero()
 			o.mu.Unlock()
@@ -159,6 +166,7 @@ func (o *outbox) send() {
 		for part := batch; len(part) > 0; {
 			n, err := o.writeSome(part[:min(len(part), writeChunk)])
 			o.waiting.Add(-int64(n))
+			o.buffers.held.Add(-int64(n))
 			o.stats.OutputBytes.Add(int64(n))
 			part = part[n:]
 			if err != nil {

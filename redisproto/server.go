@@ -35,6 +35,7 @@ type Server struct {
 	hub     hub
 	tune    tunables
 	meter   meter
+	buffers buffers
 	pause   atomic.Pointer[pause] // the last, nil if it was called off
 	rates   rates
 
@@ -77,6 +78,7 @@ func New(cfg Config, backend Backend) (*Server, error) {
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.open, s.shut = context.WithCancel(s.ctx)
 	s.tune.init(&s.cfg)
+	s.buffers.limit.Store(int64(cfg.MaxBuffers))
 	s.meter.init(s.table)
 	s.rates.stats = &s.stats
 	s.settings = s.newSettings()
@@ -171,6 +173,7 @@ func (s *Server) welcome(conn redcon.Conn) bool {
 func (s *Server) farewell(conn redcon.Conn, _ error) {
 	c := conn.Context().(*Client)
 	c.cancel()
+	s.buffers.held.Add(-c.wire.held)
 	c.leaveAll()
 	c.setMonitoring(false)
 	s.mu.Lock()

@@ -167,6 +167,7 @@ func (s *Server) newSettings() map[string]Setting {
 		Bytes("proto-max-bulk-len", &t.bulk, min(minBulk, int64(c.MaxBulk)), int64(c.MaxQuery)),
 		Bytes("client-query-buffer-limit", &t.query, min(minQuery, int64(c.MaxQuery)), int64(c.MaxQuery)),
 		s.outputLimits(),
+		Bytes("maxmemory-clients", &s.buffers.limit, 0, 1<<44),
 	)
 	add(s.meter.slow.settings()...)
 	add(s.meter.latency.settings()...)

@@ -15,6 +15,7 @@ type Stats struct {
 	InputBytes      atomic.Int64 // after TLS
 	OutputBytes     atomic.Int64 // as sent, TLS included
 	ProtocolErrors  atomic.Int64 // connections ended for what they sent
+	Evicted         atomic.Int64 // connections ended for what all of them keep
 	QueryLimit      atomic.Int64 // ... for too long a command
 	IdleTimeouts    atomic.Int64 // connections ended for saying nothing
 	WriteTimeouts   atomic.Int64 // connections ended for taking replies too slowly
@@ -34,7 +35,7 @@ func field(name string, n int64) Field { return Field{name, strconv.FormatInt(n,
 func (s *Stats) reset() {
 	for _, n := range []*atomic.Int64{
 		&s.Connections, &s.Rejected, &s.Commands, &s.InputBytes, &s.OutputBytes, &s.ProtocolErrors,
-		&s.QueryLimit, &s.IdleTimeouts, &s.WriteTimeouts, &s.KeyLimit, &s.OutputLimit, &s.AuthFailures, &s.Panics, &s.AcceptErrors, &s.UnknownCommands,
+		&s.Evicted, &s.QueryLimit, &s.IdleTimeouts, &s.WriteTimeouts, &s.KeyLimit, &s.OutputLimit, &s.AuthFailures, &s.Panics, &s.AcceptErrors, &s.UnknownCommands,
 	} {
 		n.Store(0)
 	}
@@ -74,6 +75,7 @@ func (s *Server) InfoStats() []Field {
 		field("keyspace_hits", s.meter.hits.Load()),
 		field("keyspace_misses", s.meter.misses.Load()),
 		field("total_error_replies", s.meter.errorCount.Load()),
+		field("evicted_clients", s.stats.Evicted.Load()),
 		field("client_query_buffer_limit_disconnections", s.stats.QueryLimit.Load()),
 		field("client_output_buffer_limit_disconnections", s.stats.OutputLimit.Load()),
 		field("acl_access_denied_auth", s.stats.AuthFailures.Load()),

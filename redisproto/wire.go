@@ -38,6 +38,7 @@ type wire struct {
 	tune     *tunables
 	shake    time.Duration // for the TLS handshake
 
+	held    int64  // bytes of the buffer for commands, as far as all buffers count them
 	handled uint64 // commands that came back from redcon
 	muted   bool   // the client has turned replies off
 	ending  bool   // no more commands are taken
@@ -128,7 +129,12 @@ func (w *wire) fill() error {
 		return nil
 	}
 	w.in.limits.bulk, w.in.limits.query = int(w.tune.bulk.Load()), int(w.tune.query.Load())
-	n, err := w.Conn.Read(w.in.room())
+	room := w.in.room()
+	if err := w.hold(int64(cap(w.in.buf))); err != nil {
+		w.in.drop()
+		return err
+	}
+	n, err := w.Conn.Read(room)
 	if n == 0 {
 		if w.timed && w.drainBy.Load() == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
 			w.stats.IdleTimeouts.Add(1)
@@ -138,6 +144,20 @@ func (w *wire) fill() error {
 	w.stats.InputBytes.Add(int64(n))
 	w.in.grew(n)
 	return nil // an error that came with bytes comes again without
+}
+
+// hold counts a buffer of so many bytes.
+func (w *wire) hold(size int64) error {
+	all, more := &w.client.srv.buffers, size-w.held
+	if more > 0 && all.crowded(size, more) {
+		w.stats.Evicted.Add(1)
+		return errCrowded
+	}
+	if more != 0 {
+		all.held.Add(more)
+		w.held = size
+	}
+	return nil
 }
 
 // readBy sets the read deadline. A deadline set by drain stays.
