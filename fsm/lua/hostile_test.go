@@ -244,3 +244,14 @@ func FuzzCjsonDecode(f *testing.F) {
 		reply.Append(nil, 2)
 	})
 }
+
+func FuzzCmsgpack(f *testing.F) {
+	for _, s := range []string{"\x93\x01\xa1x\xc0", "\x81\xa1a\xcb\x00\x00\x00\x00\x00\x00\x00\x00", "\xdd\xff\xff\xff\xff"} {
+		f.Add([]byte(s))
+	}
+	e := New(Limits{Steps: 1_000_000, Memory: 8 << 20})
+	script := `return cmsgpack.pack(cmsgpack.unpack(ARGV[1]))`
+	f.Fuzz(func(t *testing.T, data []byte) {
+		e.Run(context.Background(), echo{}, shaOf(script), script, nil, [][]byte{data})
+	})
+}

@@ -25,12 +25,14 @@ var (
 
 func sharedLibraries() map[string]*vm.Table {
 	all := map[string]*vm.Table{
-		"bit":    lib.Bit(),
-		"cjson":  lib.CJSON(),
-		"math":   lib.Math(),
-		"redis":  redisLibrary(),
-		"string": lib.String(),
-		"table":  lib.Table(),
+		"bit":      lib.Bit(),
+		"cjson":    lib.CJSON(),
+		"cmsgpack": lib.CMsgpack(),
+		"math":     lib.Math(),
+		"redis":    redisLibrary(),
+		"string":   lib.String(),
+		"struct":   lib.Struct(),
+		"table":    lib.Table(),
 	}
 	for _, t := range all {
 		t.Share()
