@@ -85,8 +85,19 @@ func (b backend) Replicas() int {
 	return fewest
 }
 
-// Undo is for a client that died while it was served.
-func (b backend) Undo(call command.Call, reply resp.Value) {}
+// Undo goes through the log like any write. If there is no leader for so long that it
+// fails, what the client was to get is lost with it.
+func (b backend) Undo(call command.Call, reply resp.Value) {
+	args := dataCommands.Undo(call.Args, reply)
+	r := b.n.router.Load()
+	if args == nil || r == nil {
+		return
+	}
+	undo := command.Call{Spec: &dataCommands.Lookup(args).Spec, DB: call.DB, Args: args}
+	if reply := r.Do(context.Background(), []command.Call{undo})[0]; reply.IsError() {
+		b.n.log.Warn("what a client that is gone was to get is lost", "command", call.Spec.Name, "error", reply.Str)
+	}
+}
 
 func (b backend) Publish(ctx context.Context, messages []redisproto.Message) []int {
 	return b.n.bus.publish(ctx, messages)

@@ -72,8 +72,9 @@ func (n *Node) openGroup(g *genesis, spec system.Group) error {
 				done(group.Pulse{}, errNotUp)
 			}
 		},
-		Events: events.add,
-		Space:  n.disk.space, MemoryFull: n.memory.full, Fatal: n.cfg.Fatal, Wall: n.cfg.Wall, Log: n.log,
+		Events:  events.add,
+		Scripts: n.scripts, Owns: n.owns(spec.Name), Publish: n.publishScripts,
+		Space: n.disk.space, MemoryFull: n.memory.full, Fatal: n.cfg.Fatal, Wall: n.cfg.Wall, Log: n.log,
 	})
 	if err != nil {
 		s.Close()

@@ -90,6 +90,7 @@ type Node struct {
 	ports   atomic.Bool                  // mux and gossip are there
 	groups  map[string]*group.Group      // complete before router is set
 	bus     *bus
+	scripts scripts
 	events  atomic.Uint32 // the fsm.EventClass of notify-keyspace-events
 
 	following sync.Mutex // held to act on what the system group says
@@ -120,7 +121,7 @@ func Start(cfg Config) (_ *Node, err error) {
 	}
 	n := &Node{cfg: cfg, log: cfg.Log, started: time.Now(), runID: randomHex(20), groups: map[string]*group.Group{}, failed: make(chan error, 1)}
 	n.memory.limit.Store(int64(cfg.Config.MaxMemory))
-	n.bus = newBus(n)
+	n.bus, n.scripts = newBus(n), newScripts(n.log)
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
@@ -243,7 +244,7 @@ func (n *Node) openRouter() {
 		Node: n.self.ID, Home: n.homeGroup(), Groups: n.groups, Table: n.table.Load,
 		Regions:  n.regionNames,
 		Replicas: n.replicas,
-		Commands: dataCommands, System: systemCommands,
+		Commands: dataCommands, System: systemCommands, Compile: n.scripts.Compile,
 		Dial: func(ctx context.Context, node string) (net.Conn, error) {
 			return n.mux.DialNode(ctx, node, mux.Link, "", 0)
 		},

@@ -119,6 +119,9 @@ func (t *Tx) overwriteIn(db int, key []byte, e entry) {
 	t.putIn(db, key, e)
 }
 
+// ParseDB reads the number of a database, or returns the error reply to it.
+func ParseDB(arg []byte) (db int, fault resp.Value) { return parseDB(arg) }
+
 // parseDB reads the number of a database.
 func parseDB(arg []byte) (db int, fault resp.Value) {
 	n, ok := parseInt(arg)

@@ -44,7 +44,7 @@ type Machine struct {
 	cfg Config
 
 	ks      *keyspace
-	scripts *dict[string] // the scripts that EVALSHA knows: SHA1 and text
+	scripts *scripts // what EVALSHA knows
 	origins map[uint64]*origin
 
 	epoch   uint64 // raised when a group is brought back elsewhere; part of tokens
@@ -78,7 +78,7 @@ type checkpoint struct{ index, digest uint64 }
 func New(cfg Config) *Machine {
 	h := hasher{cfg.Seed[0], cfg.Seed[1]}
 	return &Machine{
-		cfg: cfg, ks: newKeyspace(h), scripts: newDict(h, scriptWeight), origins: map[uint64]*origin{},
+		cfg: cfg, ks: newKeyspace(h), scripts: newScripts(h), origins: map[uint64]*origin{},
 		epoch: 1, sum: newDigest(), recent: make([]checkpoint, recentDigests),
 	}
 }

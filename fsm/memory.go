@@ -18,7 +18,7 @@ const (
 	elementBytes  = 64
 	zsetBytes     = 272
 	scoredBytes   = 104 // a member of a sorted set
-	scriptBytes   = 80
+	scriptBytes   = 160
 )
 
 // textBytes is what the bytes of a text take, which are allocated in eights.
@@ -30,8 +30,10 @@ func keyWeight(n *node[entry]) int64       { return n.val.bytes(n.key) }
 func fieldWeight(n *node[string]) int64    { return fieldBytes + textBytes(n.key) + textBytes(n.val) }
 func memberWeight(n *node[struct{}]) int64 { return memberBytes + textBytes(n.key) }
 func scoredWeight(n *node[float64]) int64  { return scoredBytes + textBytes(n.key) }
-func scriptWeight(n *node[string]) int64   { return scriptBytes + textBytes(n.key) + textBytes(n.val) }
-func elementWeight(element string) int64   { return elementBytes + textBytes(element) }
+func scriptWeight(n *node[savedScript]) int64 {
+	return scriptBytes + textBytes(n.key) + textBytes(n.val.text)
+}
+func elementWeight(element string) int64 { return elementBytes + textBytes(element) }
 
 // bytes returns about how much memory the entry takes under key.
 func (e *entry) bytes(key string) int64 {
@@ -53,7 +55,7 @@ func (l list) bytes() int64 { return listBytes + l.listElems.bytes }
 // Bytes returns about how much memory the keys and scripts take. It is the same on
 // all replicas, and costs nothing. The caller holds off Apply.
 func (m *Machine) Bytes() int64 {
-	n := m.scripts.bytes
+	n := m.scripts.bySHA.bytes
 	for i := range m.ks {
 		n += m.ks[i].keys.bytes
 	}

@@ -9,24 +9,52 @@ import (
 )
 
 var scriptCommands = group("scripting",
-	write("eval", -3, 0, evalCmd, "script numkeys [key [key ...]] [arg [arg ...]]", "Runs a lock script, and makes it known to EVALSHA.").
-		numKeys(2).flags(command.NoScript).since("2.6.0").refuse(evalRefuse).grows(evalGrows),
-	write("evalsha", -3, 0, evalshaCmd, "sha1 numkeys [key [key ...]] [arg [arg ...]]", "Runs a lock script that is known by its SHA1.").
-		numKeys(2).flags(command.NoScript).since("2.6.0").refuse(evalshaRefuse).grows(evalshaGrows),
+	write("eval", -3, 0, evalCmd, "script numkeys [key [key ...]] [arg [arg ...]]", "Runs a Lua script, and makes it known to EVALSHA.").
+		numKeys(2).flags(command.NoScript|command.Script).since("2.6.0").refuse(evalRefuse).grows(evalGrows),
+	write("evalsha", -3, 0, evalshaCmd, "sha1 numkeys [key [key ...]] [arg [arg ...]]", "Runs a Lua script that is known by its SHA1.").
+		numKeys(2).flags(command.NoScript|command.Script).since("2.6.0").refuse(evalshaRefuse).grows(evalshaGrows),
+	write("eval_ro", -3, 0, evaluatedCmd, "script numkeys [key [key ...]] [arg [arg ...]]", "Runs a Lua script that changes nothing.").
+		numKeys(2).flags(command.NoScript|command.Script).since("7.0.0"),
+	write("evalsha_ro", -3, 0, evaluatedCmd, "sha1 numkeys [key [key ...]] [arg [arg ...]]", "Runs a Lua script that is known by its SHA1 and changes nothing.").
+		numKeys(2).flags(command.NoScript|command.Script).since("7.0.0"),
 	container("script", "The scripts that EVALSHA knows.",
-		write("script|load", 3, 0, scriptLoadCmd, "script", "Makes a lock script known to EVALSHA; its SHA1.").
+		write("script|load", 3, 0, scriptLoadCmd, "script", "Makes a script known to EVALSHA; its SHA1.").
 			flags(command.NoScript).scatter(command.AllGroups).since("2.6.0").refuse(scriptLoadRefuse),
 		read("script|exists", -3, 0, scriptExistsCmd, "sha1 [sha1 ...]", "Which scripts EVALSHA knows.").
 			flags(command.NoScript).scatter(command.AllGroups).since("2.6.0"),
 		write("script|flush", -2, 0, scriptFlushCmd, "[ASYNC|SYNC]", "Makes EVALSHA forget all scripts.").
 			flags(command.NoScript).scatter(command.AllGroups).since("2.6.0"),
-		read("script|help", 2, 0, scriptHelpCmd, "", "Lists the subcommands.").
-			flags(command.Loading|command.Stale).since("5.0.0"),
 	).since("2.6.0"),
 )
 
-// errUnknownScript is the reply to a script that is none of the [lockScripts].
-var errUnknownScript = resp.Err("ERR this script is not one of the lock scripts that phonond runs; see docs/commands.md")
+// Evaluated reports whether a call runs a script. Its effects, and not the call, go
+// into the log: the leader finds them out. The well-known [lockScripts] are commands
+// like others.
+func Evaluated(c command.Call) bool {
+	if c.Spec == nil || !c.Spec.Has(command.Script) {
+		return false
+	}
+	switch c.Spec.Name {
+	case "eval":
+		return lockScripts[shaOf(c.Args[1])] == nil
+	case "evalsha":
+		return lockScripts[string(appendLower(nil, c.Args[1]))] == nil
+	}
+	return true
+}
+
+// evaluatedCmd stands for scripts that have to be evaluated, which in the log they
+// are not.
+func evaluatedCmd(*Tx, [][]byte) resp.Value { return resp.ErrInternal }
+
+// Script returns the text of a script that EVALSHA knows. The caller holds off Apply.
+func (m *Machine) Script(sha []byte) (text string, ok bool) {
+	return m.scripts.get(appendLower(nil, sha))
+}
+
+// ScriptArgs parts the arguments of a call of EVAL and its like: the script or its
+// SHA1 is args[1].
+func ScriptArgs(args [][]byte) (keys, argv [][]byte, fault resp.Value) { return scriptArgs(args) }
 
 // sha1Hex is the length of a SHA1 in hexadecimal.
 const sha1Hex = 2 * sha1.Size
@@ -48,7 +76,7 @@ func (v *View) hasScript(sha string) bool {
 			return false
 		}
 	}
-	return v.m.scripts.has([]byte(sha))
+	return v.m.scripts.bySHA.has([]byte(sha))
 }
 
 func evalCmd(t *Tx, args [][]byte) resp.Value {
@@ -59,23 +87,16 @@ func evalCmd(t *Tx, args [][]byte) resp.Value {
 	sha := shaOf(args[1])
 	s := lockScripts[sha]
 	if s == nil {
-		return errUnknownScript
+		return evaluatedCmd(t, args)
 	}
 	t.loadScript(sha, args[1])
 	return s.run(t, keys, argv)
 }
 
-// evalRefuse answers like [evalshaRefuse] once the script is known, and for one
-// that is none of ours.
+// evalRefuse answers like [evalshaRefuse] once the script is known.
 func evalRefuse(v *View, args [][]byte) (reply resp.Value, ok bool) {
 	sha := shaOf(args[1])
-	if lockScripts[sha] == nil {
-		if _, _, fault := scriptArgs(args); fault.IsError() {
-			return fault, true
-		}
-		return errUnknownScript, true
-	}
-	if !v.hasScript(sha) {
+	if lockScripts[sha] == nil || !v.hasScript(sha) {
 		return reply, false
 	}
 	return refuseScript(v, sha, args)
@@ -138,19 +159,13 @@ func scriptArgs(args [][]byte) (keys, argv [][]byte, fault resp.Value) {
 
 func scriptLoadCmd(t *Tx, args [][]byte) resp.Value {
 	sha := shaOf(args[2])
-	if lockScripts[sha] == nil {
-		return errUnknownScript
-	}
 	t.loadScript(sha, args[2])
 	return resp.Str(sha)
 }
 
-// scriptLoadRefuse answers the loading of a script that is known, or none of ours.
+// scriptLoadRefuse answers the loading of a script that is known.
 func scriptLoadRefuse(v *View, args [][]byte) (resp.Value, bool) {
 	sha := shaOf(args[2])
-	if lockScripts[sha] == nil {
-		return errUnknownScript, true
-	}
 	return resp.Str(sha), v.hasScript(sha)
 }
 
@@ -168,15 +183,4 @@ func scriptFlushCmd(t *Tx, args [][]byte) resp.Value {
 	}
 	t.flushScripts()
 	return resp.OK
-}
-
-func scriptHelpCmd(*View, [][]byte) resp.Value {
-	return helpReply("SCRIPT",
-		"EXISTS <sha1> [<sha1> ...]",
-		"    Return which scripts EVALSHA knows.",
-		"FLUSH [ASYNC|SYNC]",
-		"    Forget all scripts.",
-		"LOAD <script>",
-		"    Make a lock script known to EVALSHA without running it.",
-	)
 }

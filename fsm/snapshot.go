@@ -81,7 +81,9 @@ func Restore(cfg Config, r io.Reader) (*Machine, error) {
 	d.origins(m)
 	for range d.count() {
 		sha, text := d.string(), d.string()
-		d.ordered(m.scripts.load(sha, text), "script")
+		if !m.scripts.add(sha, text) {
+			d.failf("script %s is there twice", sha)
+		}
 		if d.err != nil {
 			return nil, d.err
 		}

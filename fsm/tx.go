@@ -307,11 +307,11 @@ func (t *Tx) commit() {
 	m.counter += t.tokens
 	m.events = append(m.events, t.events...)
 	if t.scriptsFlushed {
-		m.scripts = newDict(m.hasher(), scriptWeight)
+		m.scripts = newScripts(m.hasher())
 		m.sum.scriptsFlushed()
 	}
 	for _, s := range t.scripts {
-		m.scripts.set(s.sha, s.text)
+		m.scripts.add(s.sha, s.text)
 		m.sum.scriptLoaded(s.sha)
 	}
 }

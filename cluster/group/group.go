@@ -47,6 +47,13 @@ type Config struct {
 	// it was proposed; what a leader that was deposed meanwhile applies is left out. It
 	// must not block. May be nil.
 	Events func([]fsm.Event)
+	// Scripts runs the scripts of clients. Nil where no command runs any.
+	Scripts Scripts
+	// Owns reports whether a key lives in this group. Nil: all do.
+	Owns func(key []byte) bool
+	// Publish takes what scripts publish, once they are done, in their order. It must
+	// not block. It may be nil.
+	Publish func([]Message)
 	// Space tells how much room the disk below Storage has. It is asked before every
 	// write and must be quick. Nil means that there is always enough.
 	Space func() Space
@@ -187,6 +194,7 @@ type Group struct {
 	rounds   rounds
 	progress progress
 	waits    waits
+	late     atomic.Int64               // scripts that go on beside the log
 	lead     atomic.Pointer[leadership] // nil unless this replica leads and may serve
 	led      atomic.Uint64              // the last term in which it did
 	leader   *leaderWatch

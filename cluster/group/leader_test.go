@@ -146,7 +146,7 @@ func TestEntryOfAnOlderTermIsVoid(t *testing.T) {
 		var got []error
 		req := n.request(call("INCR", "k"))
 		calls := []*Call{{Request: req.Append(nil), Done: func(_ []resp.Value, err error) { got = append(got, err) }}}
-		n.await(n.raft.ApplyLog(raft.Log{Data: n.entry(old, calls)}, 0), old, calls, nil)
+		n.await(n.raft.ApplyLog(raft.Log{Data: n.entry(old.term, old.now(), time.Now().UnixMilli(), calls)}, 0), old, calls, nil)
 		if len(got) != 1 || !errors.Is(got[0], ErrNotLeader) {
 			t.Errorf("the request was told %v", got)
 		}

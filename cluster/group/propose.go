@@ -110,17 +110,33 @@ func (p *proposer) send(due bool) bool {
 		p.queue.fail(err)
 		return false
 	}
-	calls, reads := p.queue.take()
-	if len(calls)+len(reads) == 0 {
-		if !due {
-			return false
+	stamp, wall := lead.now(), p.cfg.Wall().UnixMilli()
+	var first []*Call
+	var answers []*tried
+	if p.queue.scriptsWait() && p.late.Load() < maxLate {
+		if !p.queue.drained() {
+			return false // they are evaluated when it is
 		}
+		first, answers = p.scripts(stamp, wall)
+	}
+	calls, reads := p.queue.take()
+	calls = append(first, calls...)
+	if len(calls)+len(reads) == 0 && !due {
+		for _, t := range answers {
+			p.Barrier(t.clock, t.answer)
+		}
+		return false
+	}
+	if len(calls)+len(reads) == 0 {
 		p.ticked = time.Now()
+	}
+	for _, t := range answers {
+		reads = append(reads, t.answer)
 	}
 	calls = p.attend(calls)
 	p.sent = time.Now()
 	p.queue.took()
-	f := p.raft.ApplyLog(raft.Log{Data: p.entry(lead, calls)}, 0)
+	f := p.raft.ApplyLog(raft.Log{Data: p.entry(lead.term, stamp, wall, calls)}, 0)
 	p.proposals.Go(func() {
 		p.await(f, lead, calls, reads)
 		<-p.slots
@@ -150,13 +166,13 @@ func (p *proposer) sleep() time.Duration {
 }
 
 // entry encodes a log entry.
-func (g *Group) entry(lead *leadership, calls []*Call) []byte {
+func (g *Group) entry(term uint64, stamp, wall int64, calls []*Call) []byte {
 	requests, bytes := make([][]byte, len(calls)), entryOverhead
 	for i, c := range calls {
 		requests[i] = c.Request
 		bytes += len(c.Request)
 	}
-	e := fsm.Entry{Term: lead.term, Stamp: lead.now(), Wall: g.cfg.Wall().UnixMilli()}
+	e := fsm.Entry{Term: term, Stamp: stamp, Wall: wall}
 	g.mu.RLock()
 	e.Epoch, e.CheckIndex, e.CheckDigest = g.machine.Epoch(), g.machine.Index(), g.machine.Digest()
 	g.mu.RUnlock()

@@ -11,18 +11,22 @@ const (
 	// on its way. Less than that is better sent together with what comes meanwhile:
 	// an entry costs every replica as much as some fifty small requests do.
 	overlapBytes = 16 << 10
+	// maxScriptQueue is how many requests may wait to be evaluated.
+	maxScriptQueue = 16 << 10
 )
 
 // queue holds what waits to be proposed: requests, and reads that need an entry
 // to ride on.
 type queue struct {
-	mu     sync.Mutex
-	calls  []*Call
-	reads  []func(error)
-	bytes  int64
-	limit  int64
-	flying int // entries on their way
-	closed error
+	mu    sync.Mutex
+	calls []*Call
+	reads []func(error)
+	// scripts are requests to be evaluated. They wait until nothing is on its way.
+	scripts []*Evaluation
+	bytes   int64
+	limit   int64
+	flying  int // entries on their way
+	closed  error
 	// wake has a token while there is something to be proposed.
 	wake chan struct{}
 }
@@ -61,6 +65,62 @@ func (q *queue) addCalls(calls []*Call) error {
 	return nil
 }
 
+func (q *queue) addScript(e *Evaluation) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch {
+	case q.closed != nil:
+		return q.closed
+	case len(q.scripts) >= maxScriptQueue:
+		return ErrBusy
+	}
+	q.scripts = append(q.scripts, e)
+	q.signalIfRipe()
+	return nil
+}
+
+// takeScripts removes the next batch. One that has been tried often comes alone.
+func (q *queue) takeScripts() []*Evaluation {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := 0
+	for n < len(q.scripts) && n < maxScriptBatch {
+		if q.scripts[n].tries >= patience {
+			n = max(n, 1)
+			break
+		}
+		n++
+	}
+	batch := q.scripts[:n:n]
+	q.scripts = q.scripts[n:]
+	return batch
+}
+
+// returnScripts puts back what was taken and not begun.
+func (q *queue) returnScripts(batch []*Evaluation) {
+	if len(batch) == 0 {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.scripts = append(batch, q.scripts...)
+	q.signal()
+}
+
+// drained reports whether nothing is on its way.
+func (q *queue) drained() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.flying == 0
+}
+
+// scriptsWait reports whether there is anything to be evaluated.
+func (q *queue) scriptsWait() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.scripts) > 0
+}
+
 func (q *queue) addRead(done func(error)) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -91,7 +151,7 @@ func (q *queue) landed() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.flying--
-	if len(q.calls)+len(q.reads) > 0 {
+	if len(q.calls)+len(q.reads)+len(q.scripts) > 0 {
 		q.signalIfRipe()
 	}
 }
@@ -139,10 +199,13 @@ func (q *queue) take() ([]*Call, []func(error)) {
 // fail empties the queue: nothing in it was applied.
 func (q *queue) fail(err error) {
 	q.mu.Lock()
-	calls, reads := q.calls, q.reads
-	q.calls, q.reads, q.bytes = nil, nil, 0
+	calls, reads, scripts := q.calls, q.reads, q.scripts
+	q.calls, q.reads, q.scripts, q.bytes = nil, nil, nil, 0
 	q.mu.Unlock()
 	finish(calls, reads, err)
+	for _, e := range scripts {
+		e.Done(nil, err)
+	}
 }
 
 // close fails what waits and all that comes later.

@@ -14,6 +14,9 @@ type counters struct {
 	entries  atomic.Int64
 	requests atomic.Int64
 
+	scripts       atomic.Int64 // requests with scripts evaluated, each as often as it was
+	scriptRetries atomic.Int64 // because a key that one had read was changed meanwhile
+
 	snapshots     atomic.Int64
 	snapshotBytes atomic.Int64
 	snapshotStall atomic.Int64 // µs for which the last one held off Apply

@@ -1,11 +1,13 @@
 package route
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"strings"
 	"sync"
 
+	"phonond/fsm"
 	"phonond/redisproto/command"
 	"phonond/redisproto/resp"
 )
@@ -28,9 +30,15 @@ func (r *Router) Do(ctx context.Context, calls []command.Call) []resp.Value {
 	table := r.cfg.Table()
 	for i := range calls {
 		c := &calls[i]
-		if isEval(c) {
-			d.flush()
-			r.loadScript(ctx, c)
+		if text := scriptText(c); text != nil {
+			if fault := r.compile(text); fault.IsError() {
+				d.replies[i] = fault
+				continue
+			}
+			if c.Spec.Name != "script|load" && !r.scriptLoaded(text) {
+				d.flush()
+				r.loadScript(ctx, text)
+			}
 		}
 		name, whole := r.owner(table, c)
 		switch {
@@ -65,7 +73,21 @@ func (r *Router) owner(table *Table, c *command.Call) (name string, whole bool) 
 			return "", false
 		}
 	}
-	return name, true
+	return name, r.patternsIn(table, c, name)
+}
+
+// patternsIn reports whether a group has the keys, too, that the patterns of SORT stand for:
+// those of one group have a tag that is the same whatever the star stands for.
+func (r *Router) patternsIn(table *Table, c *command.Call, name string) bool {
+	if !strings.HasPrefix(c.Spec.Name, "sort") || len(r.cfg.Regions()) == 1 {
+		return true
+	}
+	for _, p := range fsm.SortPatterns(c.Args) {
+		if tag := Tag(p); bytes.Contains(tag, []byte("*")) || table.Region(p) != name {
+			return false
+		}
+	}
+	return true
 }
 
 // doing is one run of Do.

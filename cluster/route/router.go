@@ -40,6 +40,8 @@ type Config struct {
 	System   *fsm.Table // of the system group
 	// Dial connects to another node's link service.
 	Dial func(ctx context.Context, node string) (net.Conn, error)
+	// Compile returns what is wrong with the text of a script, or no reply at all.
+	Compile func(sha, text string) resp.Value
 	// Query answers another node's query. It must return within seconds.
 	Query func(name string, in []byte) (out []byte, err error)
 	// Receive gets what other nodes post, in order. It must not block.
@@ -149,7 +151,8 @@ type work struct {
 	at       []int // where each call's reply goes
 	readOnly bool
 	seq      uint64
-	request  []byte // encoded; nil for reads
+	decoded  fsm.Request
+	request  []byte // the same, encoded; nil for reads
 	maybe    bool   // an attempt may have been applied
 	kind     fsm.RequestKind
 	watched  []command.KeyVersion
@@ -200,8 +203,8 @@ func (r *Router) start(ctx context.Context, w *work) (attempt, error) {
 		}
 		w.seq = seq
 		kind := cmp.Or(w.kind, fsm.Run)
-		req := fsm.Request{Kind: kind, Origin: r.origin, Seq: seq, Acked: box.ack(), Reads: w.watched, Calls: w.calls}
-		w.request = req.Append(make([]byte, 0, 64*len(w.calls)+32))
+		w.decoded = fsm.Request{Kind: kind, Origin: r.origin, Seq: seq, Acked: box.ack(), Reads: w.watched, Calls: w.calls}
+		w.request = w.decoded.Append(make([]byte, 0, 64*len(w.calls)+32))
 	}
 	return r.try(w), nil
 }
@@ -388,6 +391,12 @@ func (r *Router) local(g *group.Group, w *work, done func(answer)) {
 			}
 			done(answer{at: g})
 		})
+		return
+	}
+	if slices.ContainsFunc(w.calls, fsm.Evaluated) {
+		g.Evaluate(&group.Evaluation{Request: w.decoded, Again: w.maybe, Done: func(replies []resp.Value, err error) {
+			done(answer{replies: replies, err: err})
+		}})
 		return
 	}
 	propose := func() {

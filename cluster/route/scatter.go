@@ -2,13 +2,9 @@ package route
 
 import (
 	"context"
-	"crypto/sha1"
-	"encoding/hex"
 	"math/rand/v2"
-	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"phonond/fsm"
 	"phonond/redisproto/command"
@@ -229,50 +225,4 @@ func (r *Router) randomKey(ctx context.Context, c command.Call) resp.Value {
 		return resp.Null
 	}
 	return found[rand.N(len(found))]
-}
-
-func isEval(c *command.Call) bool { return c.Spec.Name == "eval" || c.Spec.Name == "eval_ro" }
-
-// The bounds of what is remembered and waited for so that every group knows a
-// script.
-const (
-	maxScripts = 1024
-	// scriptWait is how long a script waits to be known everywhere, and scriptPause
-	// for how long that is not tried again if a group cannot be reached: the group
-	// that is to run it may be well.
-	scriptWait  = time.Second
-	scriptPause = 10 * time.Second
-)
-
-// loadScript makes a script that is about to be run known to every group, as
-// EVAL makes it known to the one server that Redis is: a later EVALSHA may have
-// a key of another group.
-func (r *Router) loadScript(ctx context.Context, c *command.Call) {
-	load := r.cfg.Commands.Lookup([][]byte{[]byte("script"), []byte("load")})
-	if len(r.cfg.Regions()) == 1 || len(c.Args) < 2 || load == nil {
-		return
-	}
-	sum := sha1.Sum(c.Args[1])
-	sha := hex.EncodeToString(sum[:])
-	known := r.scripts.Load()
-	if known != nil && (*known)[sha] || time.Now().UnixMilli() < r.scriptsAfter.Load() {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, scriptWait)
-	defer cancel()
-	replies, err := r.all(ctx, command.Call{Spec: &load.Spec, Args: [][]byte{[]byte("SCRIPT"), []byte("LOAD"), c.Args[1]}})
-	if err != nil {
-		r.scriptsAfter.Store(time.Now().Add(scriptPause).UnixMilli())
-		return
-	}
-	if slices.ContainsFunc(replies, resp.Value.IsError) {
-		return // EVAL itself says what is wrong
-	}
-	next := map[string]bool{sha: true}
-	if known != nil && len(*known) < maxScripts {
-		for k := range *known {
-			next[k] = true
-		}
-	}
-	r.scripts.Store(&next)
 }

@@ -1,0 +1,245 @@
+package group
+
+import (
+	"context"
+	"crypto/sha1"
+	"encoding/hex"
+	"slices"
+	"strings"
+
+	"phonond/fsm"
+	"phonond/redisproto/command"
+	"phonond/redisproto/resp"
+)
+
+// Scripts runs scripts. It is safe for concurrent use.
+type Scripts interface {
+	// Compile returns what is wrong with a script's text, no reply at all if nothing is.
+	Compile(sha, text string) resp.Value
+	// ReadOnly reports whether a script says of itself that it changes nothing.
+	ReadOnly(sha, text string) bool
+	// Run runs a script, and ends it when ctx ends. call does one command for it.
+	Run(ctx context.Context, call func(args [][]byte) resp.Value, sha, text string, keys, argv [][]byte) resp.Value
+}
+
+// Message is what a script publishes.
+type Message struct {
+	Shard            bool
+	Channel, Payload string
+}
+
+// trial tries the calls of one request out on a fork of the state, to find out what
+// they read, what they change and what they answer.
+type trial struct {
+	g       *Group
+	ctx     context.Context
+	fork    *fsm.Machine
+	changes uint64 // of the fork when the trial began
+
+	reads    []command.KeyVersion
+	seen     map[waitKey]struct{} // the keys in reads
+	everyKey bool                 // what was read is more than some keys
+	clock    bool                 // and depends on the time
+	effects  []command.Call
+	messages []Message
+}
+
+// run tries all calls and returns their replies.
+func (t *trial) run(calls []command.Call) []resp.Value {
+	replies := make([]resp.Value, len(calls))
+	for i, c := range calls {
+		cmd := t.g.cfg.Machine.Table.Lookup(c.Args)
+		c.Spec = &cmd.Spec
+		if fsm.Evaluated(c) {
+			replies[i] = t.script(c)
+		} else {
+			replies[i] = t.call(c)
+		}
+	}
+	return replies
+}
+
+// call tries a call that is not of a script.
+func (t *trial) call(c command.Call) resp.Value {
+	t.note(c)
+	before := t.fork.Changes()
+	reply := t.fork.Try(c)
+	if c.Spec.Has(command.Write) && !reply.IsError() && (t.fork.Changes() != before || c.Spec.Group == "scripting") {
+		if effect, ok := effectOf(c, reply); ok {
+			t.effects = append(t.effects, effect)
+		}
+	}
+	return reply
+}
+
+// note takes note of what a call will read: the keys that it names, or more.
+func (t *trial) note(c command.Call) {
+	t.clock = t.clock || c.Spec.Has(command.Clock)
+	var buf [8][]byte
+	keys, _ := c.Spec.Keys(buf[:0], c.Args)
+	for _, key := range keys {
+		k := waitKey{c.DB, string(key)}
+		if _, ok := t.seen[k]; ok {
+			continue
+		}
+		if t.seen == nil {
+			t.seen = map[waitKey]struct{}{}
+		}
+		t.seen[k] = struct{}{}
+		t.reads = append(t.reads, command.KeyVersion{DB: c.DB, Key: []byte(k.key), Version: t.fork.Version(c.DB, key)})
+	}
+	switch c.Spec.Name {
+	case "dbsize", "keys", "scan", "randomkey", "flushdb", "flushall", "swapdb", "move", "copy":
+		t.everyKey = true
+	case "sort", "sort_ro":
+		t.everyKey = t.everyKey || len(fsm.SortPatterns(c.Args)) > 0
+	}
+}
+
+// effectOf returns the call that does to any replica what c did to the fork.
+func effectOf(c command.Call, reply resp.Value) (effect command.Call, ok bool) {
+	if c.Spec.Name != "spop" {
+		return c, true
+	}
+	// What is drawn differs from one try to the next.
+	members := reply.Elems
+	if reply.Kind == resp.Bulk {
+		members = []resp.Value{reply}
+	}
+	args := [][]byte{[]byte("SREM"), c.Args[1]}
+	for _, m := range members {
+		args = append(args, []byte(m.Str))
+	}
+	return command.Call{DB: c.DB, Args: args}, len(members) > 0
+}
+
+// request makes the request that has the effects.
+func (t *trial) request(of *fsm.Request, replies []resp.Value) []byte {
+	r := fsm.Request{
+		Kind: fsm.Effects, Origin: of.Origin, Seq: of.Seq, Acked: of.Acked,
+		Reads: append(t.reads, of.Reads...), Calls: t.effects, Replies: replies,
+	}
+	if t.everyKey {
+		r.Changes = t.changes
+	}
+	return r.Append(nil)
+}
+
+// script runs the script of a call of EVAL or its like.
+func (t *trial) script(c command.Call) resp.Value {
+	bySHA := strings.HasPrefix(c.Spec.Name, "evalsha")
+	if bySHA && len(c.Args[1]) != 2*sha1.Size {
+		return resp.ErrNoScript
+	}
+	keys, argv, fault := fsm.ScriptArgs(c.Args)
+	if fault.IsError() {
+		return fault
+	}
+	sha, text := strings.ToLower(string(c.Args[1])), string(c.Args[1])
+	known := true
+	if bySHA {
+		text, known = t.fork.Script(c.Args[1])
+		if !known {
+			return resp.ErrNoScript
+		}
+	} else {
+		sum := sha1.Sum(c.Args[1])
+		sha = hex.EncodeToString(sum[:])
+		_, known = t.fork.Script([]byte(sha))
+	}
+	if fault := t.g.cfg.Scripts.Compile(sha, text); fault.IsError() {
+		return fault
+	}
+	if !known {
+		t.call(t.loadOf(c.Args[1]))
+	}
+	s := &scriptCalls{
+		trial: t, db: c.DB, readOnly: strings.HasSuffix(c.Spec.Name, "_ro") || t.g.cfg.Scripts.ReadOnly(sha, text),
+	}
+	return t.g.cfg.Scripts.Run(t.ctx, s.call, sha, text, keys, argv)
+}
+
+// loadOf returns the call that makes a script known, as EVAL does.
+func (t *trial) loadOf(text []byte) command.Call {
+	args := [][]byte{[]byte("SCRIPT"), []byte("LOAD"), text}
+	return command.Call{Spec: &t.g.cfg.Machine.Table.Lookup(args).Spec, Args: args}
+}
+
+// The errors of commands in scripts.
+var (
+	errScriptUnknown   = resp.Err("ERR Unknown Redis command called from script")
+	errScriptArity     = resp.Err("ERR Wrong number of args calling Redis command from script")
+	errScriptForbidden = resp.Err("ERR This Redis command is not allowed from script")
+	errScriptReadOnly  = resp.Err("ERR Write commands are not allowed from read-only scripts.")
+	errScriptForeign   = resp.Err("ERR Script attempted to access a non local key in a cluster node")
+)
+
+// scriptCalls does the commands of one script.
+type scriptCalls struct {
+	*trial
+	db       int
+	readOnly bool
+}
+
+func (s *scriptCalls) call(args [][]byte) resp.Value {
+	if local := s.local(args); local.Kind != resp.None {
+		return local
+	}
+	cmd := s.g.cfg.Machine.Table.Lookup(args)
+	switch {
+	case cmd == nil:
+		return errScriptUnknown
+	case cmd.Has(command.NoScript), cmd.Has(command.Internal):
+		return errScriptForbidden
+	case !cmd.ArityOK(len(args)):
+		return errScriptArity
+	case cmd.Has(command.Write) && s.readOnly:
+		return errScriptReadOnly
+	}
+	c := command.Call{Spec: &cmd.Spec, DB: s.db, Args: args}
+	keys, _ := cmd.Keys(nil, args)
+	if strings.HasPrefix(cmd.Name, "sort") {
+		keys = append(keys, fsm.SortPatterns(args)...)
+	}
+	if slices.ContainsFunc(keys, func(key []byte) bool { return !s.g.owns(key) }) {
+		return errScriptForeign
+	}
+	if cmd.Has(command.DenyOOM) {
+		if why := s.g.refusal(s.g.cfg.Space()); why != nil {
+			return resp.Err("MISCONF " + why.Error())
+		}
+	}
+	return s.trial.call(c)
+}
+
+// local answers the commands that are none of the machine's, as far as scripts may
+// use them.
+func (s *scriptCalls) local(args [][]byte) resp.Value {
+	name := strings.ToLower(string(args[0]))
+	switch {
+	case name == "ping" && len(args) == 1:
+		return resp.Status("PONG")
+	case name == "ping" && len(args) == 2, name == "echo" && len(args) == 2:
+		return resp.Str(string(args[1]))
+	case name == "publish" && len(args) == 3, name == "spublish" && len(args) == 3:
+		s.messages = append(s.messages, Message{name == "spublish", string(args[1]), string(args[2])})
+		return resp.Int(0)
+	case name == "select" && len(args) == 2:
+		return s.selectDB(args[1])
+	case slices.Contains([]string{"ping", "echo", "publish", "spublish", "select"}, name):
+		return errScriptArity
+	}
+	return resp.Value{}
+}
+
+func (s *scriptCalls) selectDB(arg []byte) resp.Value {
+	db, fault := fsm.ParseDB(arg)
+	if fault.IsError() {
+		return fault
+	}
+	s.db = db
+	return resp.OK
+}
+
+// owns reports whether a key lives in this group.
+func (g *Group) owns(key []byte) bool { return g.cfg.Owns == nil || g.cfg.Owns(key) }
