@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net"
 	"os/exec"
+	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"phonond/cluster/proctest"
@@ -46,7 +48,7 @@ func startCluster(ctx context.Context, dir string) (*servers, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &servers{stop: func() { c.Close() }, logs: c.Logs}
+	s := &servers{stop: func() { c.Close() }, logs: func() string { return crashes(c) + c.Logs() }}
 	if err := c.Start(ctx); err != nil {
 		s.stop()
 		return nil, fmt.Errorf("%w\n%s", err, c.Logs())
@@ -61,6 +63,22 @@ func startCluster(ctx context.Context, dir string) (*servers, error) {
 		s.nodes = append(s.nodes, n.RESP)
 	}
 	return s, nil
+}
+
+// crashLength is how much is shown of what a node said when it crashed, in bytes.
+const crashLength = 4 << 10
+
+// crashes returns how the nodes that have crashed did. The end of their logs does
+// not tell: it has the stacks of all goroutines.
+func crashes(c *proctest.Cluster) string {
+	var b strings.Builder
+	for _, n := range c.Nodes() {
+		log := n.Log()
+		if at := regexp.MustCompile(`(?m)^(panic|fatal error|runtime: .*exceeds.*):`).FindStringIndex(log); at != nil {
+			fmt.Fprintf(&b, "--- node %s crashed\n%.*s\n", n.ID, crashLength, log[at[0]:])
+		}
+	}
+	return b.String()
 }
 
 // follower returns a node of the second region that leads nothing.
