@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"bytes"
 	"math"
 	"strconv"
 	"strings"
@@ -108,8 +109,10 @@ func parseFloat[T string | []byte](arg T) (float64, bool) {
 }
 
 // parseBound reads the number of a range such as that of ZRANGEBYSCORE, which
-// may have spaces in front, be empty (0), or too large (infinity).
+// may have spaces in front, be empty (0), or too large (infinity). It ends with a
+// zero byte, as all that strtod reads.
 func parseBound(arg []byte) (float64, bool) {
+	arg, _, _ = bytes.Cut(arg, []byte{0})
 	s := strings.TrimLeft(string(arg), " \t\n\v\f\r")
 	if s == "" {
 		return 0, len(arg) == 0

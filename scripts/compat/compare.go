@@ -148,7 +148,7 @@ func judgeOne(i int, s step, want, got resp.Value, report func(difference) bool)
 	if equal(r, want, got) {
 		return true
 	}
-	return report(difference{at: i, name: name, want: want, got: got, allowed: differ.Find(name, differ.Case{Args: s.args, Want: want, Got: got})})
+	return report(difference{at: i, name: name, want: want, got: got, allowed: differ.Find(name, differ.Case{Args: s.args, Want: r.normal(want), Got: r.normal(got)})})
 }
 
 // among reports whether all that was drawn is in the whole.
@@ -186,6 +186,21 @@ func equal(r *rule, want, got resp.Value) bool {
 		}
 	}
 	return same(want, got)
+}
+
+// normal returns a reply with its elements in one of the orders that a rule allows.
+func (r *rule) normal(v resp.Value) resp.Value {
+	switch {
+	case r == nil:
+		return v
+	case r.scan > 0 && len(v.Elems) == 2:
+		return resp.List(v.Elems[0], sorted(v.Elems[1], r.scan, false))
+	case r.unordered > 0:
+		return sorted(v, r.unordered, false)
+	case r.deep:
+		return sorted(v, 1, true)
+	}
+	return v
 }
 
 // same reports whether values are equal in kind and content.

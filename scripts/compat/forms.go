@@ -43,8 +43,8 @@ BITFIELD_RO bkey ( SET u8 0 1 )
 TYPE key
 EXPIRE key ttl ( NX|XX|GT|LT|x ) ( NX|XX|GT|LT )
 PEXPIRE key ttlms ( NX|XX|GT|LT|x ) ( NX|XX|GT|LT )
-EXPIREAT key later ( NX|XX|GT|LT|x )
-PEXPIREAT key laterms ( NX|XX|GT|LT|x )
+EXPIREAT key later|later|past ( NX|XX|GT|LT|x )
+PEXPIREAT key laterms|laterms|pastms ( NX|XX|GT|LT|x )
 TTL|PTTL key
 EXPIRETIME|PEXPIRETIME key
 PERSIST key
@@ -90,24 +90,24 @@ LPOS lkey value < RANK rank , COUNT count , MAXLEN count >
 ZADD zkey < NX , XX , GT , LT , CH , INCR > score member
 ZADD zkey ( CH ) float member score member
 ZADD zkey score member score member score member
-ZADD z9key 0 member 0 member 0 member
+ZADD Zkey 0 member 0 member 0 member
 ZINCRBY zkey float member
 ZSCORE zkey member
 ZMSCORE zkey member...
 ZREM zkey member...
 ZCARD zkey
 ZCOUNT zkey bound bound
-ZLEXCOUNT z9key lex lex
+ZLEXCOUNT Zkey lex lex
 ZRANGE zkey int int < REV , WITHSCORES , BYSCORE , x >
 ZRANGE zkey bound bound BYSCORE < REV , LIMIT int int , WITHSCORES >
-ZRANGE z9key lex lex BYLEX < REV , LIMIT int int , WITHSCORES >
+ZRANGE Zkey lex lex BYLEX < REV , LIMIT int int , WITHSCORES >
 ZREVRANGE zkey int int ( WITHSCORES )
 ZRANGEBYSCORE|ZREVRANGEBYSCORE zkey bound bound < WITHSCORES , LIMIT int int >
-ZRANGEBYLEX|ZREVRANGEBYLEX z9key lex lex ( LIMIT int int )
+ZRANGEBYLEX|ZREVRANGEBYLEX Zkey lex lex ( LIMIT int int )
 ZRANK|ZREVRANK zkey member
 ZREMRANGEBYRANK zkey int int
 ZREMRANGEBYSCORE zkey bound bound
-ZREMRANGEBYLEX z9key lex lex
+ZREMRANGEBYLEX Zkey lex lex
 ZPOPMIN|ZPOPMAX zkey ( count )
 ZRANDMEMBER zkey 0|100|x ( WITHSCORES|x )
 ZSCAN zkey cursor COUNT 1000 ( MATCH pattern )
@@ -140,7 +140,7 @@ RPOPLPUSH lkey lkey
 LMPOP #lkey direction ( COUNT count )
 ZRANGESTORE zkey zkey int int < REV , BYSCORE >
 ZRANGESTORE zkey zkey bound bound BYSCORE < LIMIT int int , REV >
-ZRANGESTORE zkey z9key lex lex BYLEX ( LIMIT int int )
+ZRANGESTORE zkey Zkey lex lex BYLEX ( LIMIT int int )
 ZMPOP #zkey MIN|MAX|x ( COUNT count )
 ZUNION|ZINTER #zkey < WEIGHTS float float , WEIGHTS score , AGGREGATE SUM|MIN|MAX|x , WITHSCORES >
 ZUNION|ZINTER 2 zkey ekey < WEIGHTS float float , AGGREGATE SUM|MIN|MAX , WITHSCORES >

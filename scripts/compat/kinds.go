@@ -123,7 +123,9 @@ func (d *drawer) drawn(name, key, whole, with string, more ...string) []step {
 func (d *drawer) expiry() (steps []step) {
 	key := d.key("")
 	add := func(args ...string) { steps = append(steps, step{args: args}) }
-	switch d.IntN(5) {
+	switch d.IntN(6) {
+	case 5:
+		add("SET", key, "v", d.one("EXAT", "PXAT"), "1000000000")
 	case 0:
 		add("SET", key, "v", "PX", "1")
 	case 1:
