@@ -149,8 +149,10 @@ ZUNIONSTORE|ZINTERSTORE zkey #zkey < WEIGHTS float float , AGGREGATE SUM|MIN|MAX
 ZUNIONSTORE|ZINTERSTORE zkey 2 zkey ekey < WEIGHTS score score , AGGREGATE SUM|MIN|MAX >
 ZDIFFSTORE zkey #zkey
 ZINTERCARD #zkey ( LIMIT count )
-SORT ekey|zkey < LIMIT int int , ASC|DESC , ALPHA , GET sortget , STORE lkey >
-SORT Lkey < LIMIT int int , ASC|DESC , ALPHA , BY sortby , GET sortget , GET sortget , STORE lkey >
+SORT ekey|zkey < LIMIT int int , ASC|DESC , ALPHA , GET sortget >
+SORT ekey|zkey ALPHA < LIMIT int int , ASC|DESC , GET sortget , STORE lkey >
+SORT Lkey < LIMIT int int , ASC|DESC , ALPHA , BY sortby , GET sortget , GET sortget >
+SORT Lkey ALPHA < LIMIT int int , ASC|DESC , BY sortby , GET sortget , GET sortget , STORE lkey >
 `)
 
 // Commands that wait, a little.
@@ -180,7 +182,6 @@ PING ( message ) ( message )
 ECHO message
 SELECT db
 TIME
-LASTSAVE
 DBSIZE
 CLIENT GETNAME
 CLIENT SETNAME field
@@ -194,7 +195,7 @@ CLIENT PAUSE x|-1|
 CLIENT CACHING YES|x
 COMMAND INFO cmdname
 COMMAND DOCS nosuch
-COMMAND LIST FILTERBY PATTERN x*|ge*|z*
+COMMAND LIST FILTERBY PATTERN nosuch*|z*|hs*|sm*
 COMMAND GETKEYS nosuch|get|mset|eval|ping ( value ( value ) ) ( value )
 COMMAND GETKEYSANDFLAGS get|set|mset value value
 CONFIG GET databases|nosuch|maxmemory-policy|x*|
@@ -232,9 +233,9 @@ HELLO 1|4|x|03
 HELLO 3 AUTH|SETNAME|x value
 RESET x
 nosuch field... value...
-GEOADD key 1 1 x
-XADD key value...
-PFADD key value...
+GEOPOS key x
+XLEN key
+PFCOUNT key
 FUNCTION LIST
 FCALL x 0
 `)

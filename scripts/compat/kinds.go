@@ -209,8 +209,10 @@ func multiSession(d *drawer) (steps []step) {
 			control(conn, "UNWATCH")
 		case n < 37:
 			control(conn, d.one("MULTI", "EXEC", "DISCARD", "WATCH", "nosuch", "PING", "SELECT"), d.one("x", "0", "1"))
-		case n < 39:
-			steps = append(steps, step{conn: conn, args: draw(d, whole, waiting).args})
+		case n < 38:
+			steps = append(steps, step{conn: conn, args: draw(d, waiting).args})
+		case n < 39 && !in[conn]: // in a transaction they would need all groups
+			steps = append(steps, step{conn: conn, args: draw(d, whole).args})
 		default:
 			for range 1 + d.IntN(4) {
 				s := draw(d, single, multiple)

