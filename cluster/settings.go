@@ -36,8 +36,12 @@ func (n *Node) wantedEvents() fsm.EventClass {
 	return classes
 }
 
-// errEventClass is what Redis says of a letter that is none.
-var errEventClass = errors.New("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")
+// eventClassError is what Redis says of a letter that is none.
+type eventClassError struct{}
+
+func (eventClassError) Error() string {
+	return "Invalid event class character. Use 'Ag$lshzxeKEtmdn'."
+}
 
 // notifyRow is the row of CONFIG for the events of keys. When SET returns, all nodes that
 // can be reached go by it.
@@ -48,7 +52,7 @@ func (n *Node) notifyRow() redisproto.Setting {
 		Set: func(value string) (func(context.Context) error, error) {
 			classes, ok := fsm.ParseEventClasses(value)
 			if !ok {
-				return nil, errEventClass
+				return nil, eventClassError{}
 			}
 			return func(ctx context.Context) error { return n.changeSetting(ctx, notifySetting, classes.String()) }, nil
 		},
