@@ -25,8 +25,6 @@ var (
 	stringName   = vm.Const("string")
 	mapName      = vm.Const("map")
 	setName      = vm.Const("set")
-	sourceField  = vm.Const("source")
-	lineName     = vm.Const("line")
 	ignoreName   = vm.Const("ignore_error_stats_update")
 )
 

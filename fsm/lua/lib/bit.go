@@ -54,7 +54,11 @@ func Bit() *vm.Table {
 // bitArg takes a number modulo 2^32: adding this constant leaves its integer part in
 // the low bits.
 func bitArg(st *vm.State, args []vm.Value, n int) uint32 {
-	return uint32(math.Float64bits(number(st, args, n) + 6755399441055744.0))
+	f := number(st, args, n)
+	if f != f {
+		return 0
+	}
+	return uint32(math.Float64bits(f + 6755399441055744.0))
 }
 
 func bitResult(st *vm.State, r uint32) []vm.Value { return st.Return(vm.Num(float64(int32(r)))) }
