@@ -23,6 +23,8 @@ TORTURE ?=
 # Given to "make clients", such as CLIENTS="-only ioredis", or CLIENTS=-redis to try
 # the checks themselves.
 CLIENTS ?=
+# Given to the siege by "make hostile": go run ./scripts/hostile -help
+HOSTILE ?=
 # Which defects "make planted" plants, as a regular expression.
 DEFECTS ?= .
 # How long "make fuzz" runs each fuzz target.
@@ -94,6 +96,10 @@ planted: ## Plants known defects and counts the seeds it takes to find them.
 torture: tools ## Breaks a cluster of real processes for an hour, best as root.
 	$(GO) build -o bin/ ./scripts/torture
 	exec bin/torture $(TORTURE)
+
+.PHONY: hostile
+hostile: ## Lays siege to a node: idle connections, clients that never read, garbage.
+	$(GO) run ./scripts/hostile $(HOSTILE)
 
 .PHONY: fuzz
 fuzz: ## Runs each fuzz target for FUZZTIME.

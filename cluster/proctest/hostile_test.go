@@ -141,3 +141,17 @@ func linger(ctx context.Context, addr string) {
 	}
 	<-ctx.Done()
 }
+
+// TestSiege is a small "make hostile": what many clients do must not keep others from
+// being served, nor take the memory.
+func TestSiege(t *testing.T) {
+	const limit = 512 << 20
+	c := startRegions(t, []proctest.Region{{Name: "a", Nodes: 1}}, "--resp-max-buffers=32mb")
+	siege := proctest.Siege{Idle: 300, Mute: 50, Garbage: 32 << 20}
+	must(t, siege.Run(within(t, patience), c.Nodes()[0], func(p proctest.Phase) {
+		t.Log(p)
+		if p.Resident > limit {
+			t.Errorf("more than %d MiB", limit>>20)
+		}
+	}))
+}
