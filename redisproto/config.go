@@ -58,7 +58,7 @@ type Config struct {
 	MaxOutput int
 	// MaxBuffers bounds what all clients together have in commands that have not come to
 	// their end and in replies that wait, in bytes. Beyond it clients with more than 128 KiB
-	// are closed when they need more. Default 512 MiB; 0 is no limit.
+	// are closed when they need more. Default 128 MiB; 0 is no limit.
 	MaxBuffers int
 	// MaxPubSubOutput bounds what waits for a client that has subscribed, in bytes.
 	// Default 32 MiB.
@@ -102,7 +102,7 @@ func DefaultConfig() Config {
 		MaxQuery:         64 << 20,
 		MaxInline:        64 << 10,
 		MaxOutput:        32 << 20,
-		MaxBuffers:       512 << 20,
+		MaxBuffers:       128 << 20,
 		MaxPubSubOutput:  32 << 20,
 		SoftPubSubOutput: 8 << 20,
 		PubSubPatience:   time.Minute,

@@ -71,7 +71,7 @@ type RESP struct {
 	// OutputBuffer is the most a client may leave unread, in bytes. Default 32mb.
 	OutputBuffer Size
 	// MaxBuffers is the most that all clients together may have in unfinished commands and
-	// unread replies, in bytes; 0 is no limit. Default 512mb.
+	// unread replies, in bytes; 0 is no limit. Default 128mb.
 	MaxBuffers Size
 	// WriteTimeout is how long a client may take to read 64 KiB of the replies that wait
 	// for it. Default 1m.

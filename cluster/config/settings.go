@@ -80,7 +80,7 @@ func (c *Config) settings() []Setting {
 		{"resp.max_clients", "10000", "The most client connections.", count(&c.RESP.MaxClients, 1, 1_000_000)},
 		{"resp.idle_timeout", "0s", "Connections silent for so long are closed; 0s is never.", duration(&c.RESP.IdleTimeout, 0, 30*24*time.Hour)},
 		{"resp.output_buffer", "32mb", "The most that may wait for a client that does not read; then it is disconnected.", size(&c.RESP.OutputBuffer, 1<<20, 1<<30)},
-		{"resp.max_buffers", "512mb", "The most that all clients together may have in unfinished commands and unread replies; beyond it, those with more than 128 KiB are disconnected. 0 is no limit.", size(&c.RESP.MaxBuffers, 0, 1<<40)},
+		{"resp.max_buffers", "128mb", "The most that all clients together may have in unfinished commands and unread replies; beyond it, those with more than 128 KiB are disconnected. 0 is no limit.", size(&c.RESP.MaxBuffers, 0, 1<<40)},
 		{"resp.write_timeout", "1m", "How long a client may take to read 64 KiB of the replies that wait for it; then it is disconnected.", duration(&c.RESP.WriteTimeout, time.Second, time.Hour)},
 		{"resp.query_buffer", "63mb", "The longest command, all arguments together; at least one of resp.max_bulk. A client that sends a longer one is disconnected.", size(&c.RESP.QueryBuffer, 1<<20, 63<<20)},
 		{"resp.max_bulk", "16mb", "The longest argument of a command. A client that sends a longer one is disconnected.", size(&c.RESP.MaxBulk, 64<<10, 32<<20)},
