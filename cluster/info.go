@@ -182,8 +182,8 @@ func (n *Node) infoPhonond() []redisproto.Field {
 	}
 	list = append(list, field("messages_lost", n.bus.lost.Load()), field("events_dropped", n.bus.dropped.Load()))
 	for _, s := range n.replicasHere() {
-		list = append(list, field("group_"+s.Group, fmt.Sprintf("state=%s,leader=%s,term=%d,last_log=%d,commit=%d,entries=%d,requests=%d,snapshots=%d,snapshot_bytes=%d,snapshot_stall_us=%d,snapshot_ms=%d,restore_ms=%d",
-			s.State, s.Leader, s.Term, s.LastLog, s.Commit, s.Entries, s.Requests, s.Snapshots, s.SnapshotBytes, s.SnapshotStall.Microseconds(), s.SnapshotTook.Milliseconds(), s.RestoreTook.Milliseconds())))
+		list = append(list, field("group_"+s.Group, fmt.Sprintf("state=%s,leader=%s,term=%d,last_log=%d,commit=%d,entries=%d,requests=%d,scripts=%d,script_retries=%d,waiting=%d,snapshots=%d,snapshot_bytes=%d,snapshot_stall_us=%d,snapshot_ms=%d,restore_ms=%d",
+			s.State, s.Leader, s.Term, s.LastLog, s.Commit, s.Entries, s.Requests, s.Scripts, s.ScriptRetries, s.Waiting, s.Snapshots, s.SnapshotBytes, s.SnapshotStall.Microseconds(), s.SnapshotTook.Milliseconds(), s.RestoreTook.Milliseconds())))
 	}
 	return list
 }

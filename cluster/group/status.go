@@ -49,6 +49,9 @@ type Status struct {
 	LastContact time.Duration // since the leader was heard, -1 if never; 0 on the leader
 
 	Entries, Requests int64 // applied since the start
+	Scripts           int64 // requests with scripts evaluated here, each as often as it was
+	ScriptRetries     int64 // of those, because what one had read was changed meanwhile
+	Waiting           int   // calls of blocking commands that wait here
 	Snapshots         int64 // written since the start
 	SnapshotBytes     int64 // size of the last one
 	SnapshotStall     time.Duration
@@ -62,6 +65,7 @@ func (g *Group) Status() Status {
 		Group: g.cfg.Name, Node: g.cfg.Node, State: stateName(g.raft.State()),
 		Term: g.raft.CurrentTerm(), Leader: g.Leader(), LastLog: g.raft.LastIndex(), Commit: g.raft.CommitIndex(),
 		Entries: g.stats.entries.Load(), Requests: g.stats.requests.Load(), Snapshots: g.stats.snapshots.Load(),
+		Scripts: g.stats.scripts.Load(), ScriptRetries: g.stats.scriptRetries.Load(), Waiting: g.Waits(),
 		SnapshotBytes: g.stats.snapshotBytes.Load(), SnapshotStall: micros(&g.stats.snapshotStall),
 		SnapshotTook: micros(&g.stats.snapshotTook), RestoreTook: micros(&g.stats.restored), Space: g.cfg.Space(),
 	}

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -77,7 +78,7 @@ func parse(args []string) (o options, err error) {
 	fs.Float64Var(&o.seconds, "seconds", 4, "about how long one measurement takes")
 	fs.StringVar(&o.dir, "dir", "", "`directory` for the data, on the disk to be measured; default that for temporary files")
 	fs.StringVar(&o.profile, "profile", "", "`directory` for CPU profiles of the leader")
-	tests := fs.String("tests", "set,get,incr", "tests of redis-benchmark")
+	tests := fs.String("tests", "set,get,incr,limiter", "tests of redis-benchmark, and a rate limiter in Lua with one key")
 	pipelines := fs.String("pipelines", "1,32", "commands that a client sends at a time")
 	if err := fs.Parse(args); err != nil {
 		return o, err
@@ -107,6 +108,11 @@ func (b *bench) compare(ctx context.Context, o options) (string, error) {
 			results := make([][]result, len(targets))
 			counts := make([]int, len(targets))
 			for i, at := range targets {
+				if test == limiter {
+					if err := loadLimiter(at); err != nil {
+						return "", err
+					}
+				}
 				n, err := calibrate(ctx, at, test, pipeline, o)
 				if err != nil {
 					return "", err
@@ -127,6 +133,13 @@ func (b *bench) compare(ctx context.Context, o options) (string, error) {
 				redis.rate, redis.latency(), leader.rate, leader.rate/redis.rate, leader.latency(), follower.rate, follower.rate/redis.rate, follower.latency())
 			fmt.Fprintf(os.Stderr, "%s -P %d: redis %s, leader %s, follower %s\n", test, pipeline, all(results[0]), all(results[1]), all(results[2]))
 		}
+	}
+	if slices.Contains(o.tests, limiter) {
+		line, err := b.retries()
+		if err != nil {
+			return "", err
+		}
+		t.WriteString(line)
 	}
 	return t.String(), b.sameLeader()
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha1"
+	_ "embed" // limiter.lua
 	"encoding/csv"
 	"fmt"
 	"net"
@@ -12,6 +14,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"phonond/cluster/proctest"
 )
 
 // target is a server to be loaded.
@@ -43,8 +47,13 @@ func measure(ctx context.Context, at target, test string, pipeline, n int, o opt
 		return result{}, err
 	}
 	args := []string{
-		"-h", host, "-p", port, "-t", test, "-c", strconv.Itoa(o.clients), "-P", strconv.Itoa(pipeline),
+		"-h", host, "-p", port, "-c", strconv.Itoa(o.clients), "-P", strconv.Itoa(pipeline),
 		"-n", strconv.Itoa(n), "-r", strconv.Itoa(o.keys), "--csv",
+	}
+	if test == limiter {
+		args = append(args, limiterCall...)
+	} else {
+		args = append(args, "-t", test)
 	}
 	out, err := exec.CommandContext(ctx, "redis-benchmark", args...).CombinedOutput()
 	if err != nil {
@@ -55,6 +64,24 @@ func measure(ctx context.Context, at target, test string, pipeline, n int, o opt
 		return r, fmt.Errorf("redis-benchmark %v against %s: %w\n%s", args, at.name, err, out)
 	}
 	return r, nil
+}
+
+// limiter is the test of a script: a rate limiter that all clients ask, with one key.
+const limiter = "limiter"
+
+//go:embed limiter.lua
+var limiterScript string
+
+// limiterCall calls it by its SHA1, which [bench.loadLimiter] makes known.
+var limiterCall = []string{"EVALSHA", fmt.Sprintf("%x", sha1.Sum([]byte(limiterScript))), "1", "limiter", "1000", "1000"}
+
+// loadLimiter makes the script known to a server.
+func loadLimiter(at target) error {
+	sha, err := proctest.Ask(at.addr, "SCRIPT", "LOAD", limiterScript)
+	if err == nil && sha.Str != limiterCall[1] {
+		err = fmt.Errorf("SCRIPT LOAD at %s answers %q", at.name, sha.Str)
+	}
+	return err
 }
 
 // parseCSV reads the output with --csv: a line of names and one of values.

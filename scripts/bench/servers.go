@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"phonond/cluster/proctest"
@@ -184,4 +185,23 @@ func (b *bench) profile(ctx context.Context, dir, test string, pipeline int, out
 		fmt.Fprintf(&text, "%s -P %d, %s\n%s\n", test, pipeline, order, top)
 	}
 	return os.WriteFile(out+".txt", text.Bytes(), 0o600)
+}
+
+// retries tells how often scripts had to be evaluated again at the leader.
+func (b *bench) retries() (string, error) {
+	reply, err := proctest.Ask(b.leader.RESP, "INFO", "phonond")
+	if err != nil {
+		return "", err
+	}
+	for line := range strings.Lines(reply.Str) {
+		if fields, ok := strings.CutPrefix(line, "group_"+region+":"); ok {
+			var scripts, again int
+			for f := range strings.SplitSeq(strings.TrimSpace(fields), ",") {
+				fmt.Sscanf(f, "scripts=%d", &scripts)
+				fmt.Sscanf(f, "script_retries=%d", &again)
+			}
+			return fmt.Sprintf("\nscripts evaluated at the leader: %d, again because a key had changed: %d\n", scripts, again), nil
+		}
+	}
+	return "", fmt.Errorf("INFO says nothing of the group %s", region)
 }
