@@ -15,7 +15,7 @@ export const node = nodes[0];
 export const otherNode = nodes[nodes.length - 1];
 
 // limit is the most that one check may take, in ms.
-const limit = 25_000;
+const limit = 30_000;
 
 // check runs one check and says so. The first one that fails ends the program.
 export async function check(name, run) {
