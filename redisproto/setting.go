@@ -21,6 +21,11 @@ type Setting struct {
 	Set func(value string) (apply func(ctx context.Context) error, err error)
 }
 
+// settingError is a text of Redis's about a value.
+type settingError string
+
+func (e settingError) Error() string { return string(e) }
+
 // Fixed returns a setting that only a restart can change.
 func Fixed(name, value string) Setting {
 	return Setting{Name: name, Get: func() string { return value }}
@@ -188,7 +193,7 @@ func (s *Server) outputLimits() Setting {
 		Set: func(value string) (func(context.Context) error, error) {
 			words := strings.Fields(value)
 			if len(words)%4 != 0 {
-				return nil, errors.New("Wrong number of arguments in buffer limit configuration.")
+				return nil, settingError("Wrong number of arguments in buffer limit configuration.")
 			}
 			normal := t.output.Load()
 			pubsub, pubsubSoft, patience := t.pubsub.Load(), t.pubsubSoft.Load(), t.pubsubPatience.Load()
@@ -198,9 +203,9 @@ func (s *Server) outputLimits() Setting {
 				seconds, err := strconv.ParseUint(words[3], 10, 31)
 				switch {
 				case !ok || !ok2 || err != nil:
-					return nil, errors.New("Error in hard, soft or soft_seconds setting in buffer limit configuration.")
+					return nil, settingError("Error in hard, soft or soft_seconds setting in buffer limit configuration.")
 				case !strings.EqualFold(words[0], "normal") && !strings.EqualFold(words[0], "pubsub"):
-					return nil, errors.New("Invalid client class specified in buffer limit configuration.")
+					return nil, settingError("Invalid client class specified in buffer limit configuration.")
 				case n < minOutput:
 					return nil, fmt.Errorf("the hard limit must be at least %d", minOutput)
 				case strings.EqualFold(words[0], "pubsub"):
