@@ -49,7 +49,12 @@ func zaddCmd(t *Tx, args [][]byte) resp.Value {
 }
 
 func zincrbyCmd(t *Tx, args [][]byte) resp.Value {
-	return t.zadd(args[1], zaddOptions{incr: true}, args[2:])
+	o := zaddOptions{incr: true}
+	elems := o.parse(args[2:]) // an option would leave too few, in Redis as well
+	if len(elems) != 2 {
+		return resp.ErrSyntax
+	}
+	return t.zadd(args[1], zaddOptions{incr: true}, elems)
 }
 
 func (t *Tx) zadd(key []byte, o zaddOptions, elems [][]byte) resp.Value {

@@ -26,6 +26,7 @@ var keyAccess = accessOf(map[string]string{
 	"RW access delete;OW insert":      "renamenx",
 	"RW access delete;OW update":      "rename",
 	"RW access delete;RW insert":      "blmove brpoplpush lmove rpoplpush smove",
+	"RO access":                       "eval_ro evalsha_ro",
 	"RW access update variable_flags": "bitfield set",
 	"RW access update":                "decr decrby eval evalsha getex getset hincrby hincrbyfloat incr incrby incrbyfloat move setbit zincrby",
 })
@@ -114,7 +115,10 @@ func (s *Server) keysOf(args [][]byte) (spec *command.Spec, keys [][]byte, refus
 	case !e.spec.ArityOK(len(args)):
 		return nil, nil, resp.Err("ERR Invalid number of arguments specified for command")
 	}
-	keys, _ = e.spec.Keys(nil, args) // none when they cannot be told, as in Redis
+	keys, _ = e.spec.Keys(nil, args)
+	if len(keys) == 0 && e.spec.Group != "scripting" { // a script need not have any
+		return nil, nil, resp.Err("ERR Invalid arguments specified for command")
+	}
 	return e.spec, keys, resp.Value{}
 }
 

@@ -176,6 +176,14 @@ SWAPDB 1 2
 SELECT 0|0|0|1|x|16|-1|
 `)
 
+// Commands on all keys that change nothing, and leave the connection where it is.
+var reading = shapes(`
+KEYS pattern
+SCAN cursor COUNT 1000 ( MATCH pattern )
+DBSIZE
+RANDOMKEY
+`)
+
 // Commands that touch no key, the replies of which do not depend on the server.
 var serverForms = shapes(`
 PING ( message ) ( message )
@@ -206,10 +214,10 @@ CONFIG RESETSTAT ( x )
 DEBUG SLEEP 0
 DEBUG JMAP
 SLOWLOG GET x|-2|1.5
-SLOWLOG RESET|LEN|HELP|x
+SLOWLOG RESET|HELP|x
 LATENCY RESET|LATEST|HELP|x|DOCTOR
 LATENCY HISTORY x
-LATENCY HISTOGRAM x
+LATENCY HISTOGRAM nosuch
 MEMORY HELP|x
 OBJECT HELP|x
 PUBSUB CHANNELS|NUMPAT|SHARDCHANNELS|x ( chpattern )
@@ -217,7 +225,7 @@ PUBSUB NUMSUB|SHARDNUMSUB ( channel... )
 PUBLISH|SPUBLISH channel message
 SCRIPT EXISTS sha1...
 SCRIPT FLUSH SYNC|ASYNC|x|
-SCRIPT LOAD value
+SCRIPT LOAD field
 SCRIPT KILL|HELP|x
 EVALSHA|EVALSHA_RO sha1 numkeys key
 WAIT 0 0

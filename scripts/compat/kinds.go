@@ -194,6 +194,7 @@ func untaggedSession(d *drawer) (steps []step) {
 func multiSession(d *drawer) (steps []step) {
 	control := func(conn int, args ...string) { steps = append(steps, step{conn: conn, args: args}) }
 	in := [3]bool{} // after MULTI, if that was right
+	control(0, "MSET", "{t}W1", "v", "{t}W2", "v", "{t}W3", "v")
 	for len(steps) < length {
 		conn := d.IntN(3)
 		switch n := d.IntN(100); {
@@ -204,15 +205,21 @@ func multiSession(d *drawer) (steps []step) {
 			control(conn, d.one("EXEC", "EXEC", "EXEC", "DISCARD"))
 			in[conn] = false
 		case n < 33:
-			control(conn, append([]string{"WATCH"}, d.expand(nil, parse("key..."))...)...)
-		case n < 35:
+			control(conn, d.expand(nil, watching)...)
+		case n < 45:
+			key := d.key("W")
+			if d.chance(4) { // never gone while it is watched, see package differ
+				control(conn, "DEL", key)
+			}
+			control(conn, d.one("SET", "APPEND", "SET"), key, "v")
+		case n < 47:
 			control(conn, "UNWATCH")
-		case n < 37:
-			control(conn, d.one("MULTI", "EXEC", "DISCARD", "WATCH", "nosuch", "PING", "SELECT"), d.one("x", "0", "1"))
-		case n < 38:
+		case n < 49:
+			control(conn, d.one("MULTI", "EXEC", "DISCARD", "nosuch", "PING", "SELECT"), d.one("x", "0"))
+		case n < 50:
 			steps = append(steps, step{conn: conn, args: draw(d, waiting).args})
-		case n < 39 && !in[conn]: // in a transaction they would need all groups
-			steps = append(steps, step{conn: conn, args: draw(d, whole).args})
+		case n < 51 && !in[conn]: // in a transaction they would need all groups
+			steps = append(steps, step{conn: conn, args: draw(d, reading).args})
 		default:
 			for range 1 + d.IntN(4) {
 				s := draw(d, single, multiple)
@@ -224,17 +231,23 @@ func multiSession(d *drawer) (steps []step) {
 	return steps
 }
 
+// watching never names a key that is not there.
+var watching = parse("WATCH Wkey...")
+
 // serverSession is commands about the connection and the server.
 func serverSession(d *drawer) (steps []step) {
 	for len(steps) < length {
+		d.plain = false
 		s := draw(d, serverForms)
 		if strings.HasSuffix(strings.ToLower(s.args[0]), "unsubscribe") {
 			s.args = s.args[:min(len(s.args), 2)] // one reply to each argument
 		}
 		switch d.IntN(10) {
 		case 0:
+			d.plain = true // a count of keys that is wrong is read by atoi there
 			s.args = append([]string{"COMMAND", "GETKEYS"}, draw(d, single, multiple, keyed).args...)
 		case 1:
+			d.plain = true
 			s.args = append([]string{"COMMAND", "GETKEYSANDFLAGS"}, draw(d, single, multiple, keyed).args...)
 		case 2:
 			s = draw(d, single, multiple)
@@ -351,6 +364,8 @@ func blockSession(d *drawer) (steps []step) {
 				args = append(args, d.one("TIMEOUT", "ERROR"))
 			}
 			steps = append(steps, step{args: args})
+		case n < 10:
+			steps = append(steps, step{args: []string{"SWAPDB", "0", "1"}})
 		case n < 11:
 			steps = append(steps, step{args: []string{"MULTI"}})
 			for range 1 + d.IntN(3) {
@@ -393,5 +408,4 @@ ZPOPMIN zkey
 LRANGE lkey 0 -1
 ZRANGE zkey 0 -1 WITHSCORES
 EVAL return(redis.call('rpush',KEYS[1],'a','b')) 1 lkey
-SWAPDB 0 1
 `)

@@ -35,6 +35,15 @@ var Table = []Difference{
 		},
 	},
 	{
+		Commands: []string{"eval", "eval_ro"},
+		What:     "There are no coroutines in scripts, and commands of connections and nodes are unknown there.",
+		Why:      "A script is run by the leader of its keys' group, which knows no connection, and every script has to end.",
+		Is: func(c Case) bool {
+			return strings.Contains(c.Args[1], "coroutine") || strings.HasPrefix(c.Got.Str, "ERR Unknown Redis command called from script") &&
+				strings.HasPrefix(c.Want.Str, "ERR This Redis command is not allowed from script")
+		},
+	},
+	{
 		Commands: []string{"wait"},
 		What:     "All writes that were answered are on that many replicas besides the leader's as a majority needs.",
 		Why:      "Raft answers a write when a majority has it.",
