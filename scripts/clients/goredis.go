@@ -31,6 +31,7 @@ func goRedis(ctx context.Context, r *report) error {
 			{resp + "WATCH under contention", c.contention},
 			{resp + "scripts", c.scripts},
 			{resp + "Pub/Sub", c.pubSub},
+			{resp + "sharded Pub/Sub", c.sharded},
 			{resp + "blocking pops", c.blockingPops},
 			{resp + "scan iterators", c.scans},
 			{resp + "names and INFO", c.server},

@@ -65,3 +65,23 @@ func (c *goClient) pubSub(ctx context.Context) error {
 	}
 	return nil
 }
+
+// sharded does the same with a channel that has a slot: through one node it is
+// subscribed to, through another it is published to.
+func (c *goClient) sharded(ctx context.Context) error {
+	name := c.key("shard")
+	sub := c.SSubscribe(ctx, name)
+	defer sub.Close()
+	if got, err := sub.Receive(ctx); err != nil {
+		return fmt.Errorf("subscribe: %v, %w", got, err)
+	}
+	for i := range 10 {
+		if err := c.other.SPublish(ctx, name, i).Err(); err != nil {
+			return err
+		}
+		if m, err := sub.ReceiveMessage(ctx); err != nil || m.Channel != name || m.Payload != fmt.Sprint(i) {
+			return fmt.Errorf("message %d: %v, %w", i, m, err)
+		}
+	}
+	return nil
+}
