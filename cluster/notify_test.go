@@ -66,3 +66,15 @@ func TestEventsArePublishedInOrder(t *testing.T) {
 		}
 	})
 }
+
+// What is kept of notify-keyspace-events is all that was set, unlike what CONFIG GET
+// says of it.
+func TestEventClassesAreKeptWhole(t *testing.T) {
+	for _, set := range []string{"", "KEA", "KEAn", "Kgn", "E$lshzxetdn", "KEAnm"} {
+		classes, ok := fsm.ParseEventClasses(set)
+		kept, okKept := fsm.ParseEventClasses(classLetters(classes))
+		if !ok || !okKept || kept != classes {
+			t.Errorf("%s is kept as %s", set, classLetters(classes))
+		}
+	}
+}

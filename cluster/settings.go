@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -54,9 +55,18 @@ func (n *Node) notifyRow() redisproto.Setting {
 			if !ok {
 				return nil, eventClassError{}
 			}
-			return func(ctx context.Context) error { return n.changeSetting(ctx, notifySetting, classes.String()) }, nil
+			return func(ctx context.Context) error { return n.changeSetting(ctx, notifySetting, classLetters(classes)) }, nil
 		},
 	}
+}
+
+// classLetters are what classes are kept as. Their String has no n behind an A.
+func classLetters(c fsm.EventClass) string {
+	letters := c.String()
+	if c&fsm.EventNew != 0 && !strings.Contains(letters, "n") {
+		letters += "n"
+	}
+	return letters
 }
 
 // changeSetting changes a setting of all nodes, for good.

@@ -30,13 +30,17 @@ const length = 400
 // draw draws a command from one of the lists.
 func draw(d *drawer, lists ...[]node) step {
 	list := lists[d.IntN(len(lists))]
-	args := d.command(list[d.IntN(len(list))])
+	return step{args: soon(d.command(list[d.IntN(len(list))]))}
+}
+
+// soon makes a command wait a little where it would wait for long: nobody may come.
+func soon(args []string) []string {
 	if at := timeoutAt(args); at > 0 && at < len(args) {
 		if n, err := strconv.ParseFloat(args[at], 64); err == nil && (n == 0 || n > 1) {
 			args[at] = "0.001"
 		}
 	}
-	return step{args: args}
+	return args
 }
 
 // timeoutAt returns where a command says how long it waits, or 0.
@@ -279,7 +283,7 @@ GET
 // notifySession compares events.
 func notifySession(d *drawer) []step {
 	const watcher = 1
-	classes := d.one("KEA", "KEA", "KA", "EA", "KEAn", "KEAm", "Kg$l", "Eshz", "KEgm", "")
+	classes := d.one("KEA", "KEA", "KA", "EA", "KEAn", "Kg$l", "Eshz", "KEg", "")
 	steps := []step{
 		{args: []string{"CONFIG", "SET", "notify-keyspace-events", classes}},
 		{args: []string{"CONFIG", "GET", "notify-keyspace-events"}},

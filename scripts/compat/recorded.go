@@ -83,8 +83,8 @@ func (l *lab) transcript(path string) (steps []step, err error) {
 		if err != nil || len(args) == 0 {
 			return nil, fmt.Errorf("%s: %q: %w", path, command, err)
 		}
-		s := step{args: args}
-		if s.args, err = l.together(args); err != nil {
+		s := step{}
+		if s.args, err = l.together(soon(args)); err != nil {
 			return nil, err
 		}
 		switch mark := strings.Trim(mark, "3"); {
@@ -104,6 +104,13 @@ func (l *lab) together(args []string) ([]string, error) {
 	v, err := l.redis.ctl.do(append([]string{"COMMAND", "GETKEYS"}, args...)...)
 	if err != nil || v.Kind != resp.Array {
 		return args, err
+	}
+	if strings.HasPrefix(strings.ToLower(args[0]), "sort") {
+		for i := range args { // its patterns stand for keys as well
+			if strings.Contains(args[i], "*") {
+				args[i] = "{t}" + args[i]
+			}
+		}
 	}
 	at := 1
 	for _, key := range v.Elems {

@@ -44,6 +44,12 @@ var Table = []Difference{
 		},
 	},
 	{
+		Commands: []string{"config|set"},
+		What:     "The class m of notify-keyspace-events, for keys that were not found, is taken and brings no events.",
+		Why:      "A read leaves no trace in the state, by which the events are found.",
+		Is:       func(Case) bool { return false },
+	},
+	{
 		Commands: []string{"wait"},
 		What:     "All writes that were answered are on that many replicas besides the leader's as a majority needs.",
 		Why:      "Raft answers a write when a majority has it.",
