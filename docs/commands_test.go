@@ -14,6 +14,7 @@ import (
 
 	"phonond/fsm"
 	"phonond/redisproto/command"
+	"phonond/scripts/compat/differ"
 )
 
 var update = flag.Bool("update", false, "rewrite commands.md")
@@ -40,7 +41,13 @@ func TestCommandsAreWhatTheTablesSay(t *testing.T) {
 // sections are the groups of commands, in the order of the page.
 var sections = []struct{ group, title string }{
 	{"string", "Strings"}, {"bitmap", "Bitmaps"}, {"hash", "Hashes"}, {"list", "Lists"}, {"set", "Sets"}, {"sorted-set", "Sorted sets"},
-	{"generic", "Keys"}, {"scripting", "Scripts"}, {"connection", "Connections"}, {"server", "Server"}, {"cluster", "Cluster"},
+	{"generic", "Keys"}, {"scripting", "Scripts"},
+	{"transactions", "Transactions"}, {"pubsub", "Messages"}, {"connection", "Connections"}, {"server", "Server"}, {"cluster", "Cluster"},
+}
+
+// connectionRows are the files with the rows of connections, and the group of each.
+var connectionRows = []struct{ name, group string }{
+	{"conn.go", "connection"}, {"transaction.go", "transactions"}, {"pubsub.go", "pubsub"}, {"servercmd.go", "server"},
 }
 
 func commands(t *testing.T) string {
@@ -57,12 +64,17 @@ func commands(t *testing.T) string {
 			}
 		}
 	}
-	for _, r := range rows(t, "../redisproto/conn.go", []string{"row", "early"}, 7) {
-		s := command.Spec{Name: r[0], Group: "connection", Since: r[4], Syntax: r[5], Summary: r[6]}
-		if strings.HasPrefix(s.Name, "config|") {
-			s.Group = "server"
+	for _, file := range connectionRows {
+		for _, r := range rows(t, "../redisproto/"+file.name, []string{"row", "early"}, 7) {
+			s := command.Spec{Name: r[0], Group: file.group, Since: r[4], Syntax: r[5], Summary: r[6]}
+			if strings.HasPrefix(s.Name, "config|") {
+				s.Group = "server"
+			}
+			add(s)
 		}
-		add(s)
+	}
+	for _, r := range rows(t, "../cluster/clustercmd.go", []string{"row"}, 6) {
+		add(command.Spec{Name: "cluster|" + r[0], Group: "cluster", Since: r[2], Syntax: r[3], Summary: r[4]})
 	}
 	for _, r := range rows(t, "../cluster/admin.go", []string{"row"}, 5) {
 		s := command.Spec{Name: r[0], Group: "cluster", Syntax: r[2], Summary: r[3]}
@@ -79,7 +91,12 @@ func commands(t *testing.T) string {
 
 Any node takes any of these. *Since* is the version of Redis that brought the
 command; what is phonond's own has none. ` + "`COMMAND DOCS`" + ` and ` + "`COMMAND INFO`" + ` say the
-same to programs. Replies and errors are those of Redis 7.0.
+same to programs. Replies and errors are those of Redis 7.0, but for the
+[differences](#differences), to which the numbers behind a command refer.
+
+*Complexity* is beside finding a key, which takes the logarithm of their number. N is
+the number of elements, or bytes, of the values, or of whatever is listed; M is how many
+are named, returned or changed.
 
 Commands with several keys are done by one group, all or nothing, when their keys
 live together: the same text in ` + "`{braces}`" + `, or the keys that phonon has for one
@@ -102,10 +119,14 @@ resource. Otherwise these are done by several groups, side by side and not as on
 		}
 		delete(byGroup, section.group)
 		slices.SortFunc(list, func(a, b command.Spec) int { return strings.Compare(a.Name, b.Name) })
-		fmt.Fprintf(&b, "\n## %s\n\n| command | since | |\n|---|---|---|\n", section.title)
+		fmt.Fprintf(&b, "\n## %s\n\n| command | since | complexity | |\n|---|---|---|---|\n", section.title)
 		for _, s := range list {
 			syntax := strings.TrimSpace(strings.Trim(name(s), "`") + " " + s.Syntax)
-			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", strings.ReplaceAll(syntax, "|", `\|`), s.Since, s.Summary)
+			complexity := command.Complexity(s.Name)
+			if complexity == "" {
+				t.Errorf("nothing is said of the complexity of %s", s.Name)
+			}
+			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", strings.ReplaceAll(syntax, "|", `\|`), s.Since, complexity, s.Summary+differs(s.Name))
 		}
 		if section.group == "scripting" {
 			scripts(t, &b)
@@ -114,7 +135,39 @@ resource. Otherwise these are done by several groups, side by side and not as on
 	for group := range byGroup {
 		t.Errorf("commands of group %q are in no section", group)
 	}
+	differences(&b)
 	return b.String()
+}
+
+// differs refers to the ways in which a command differs from Redis's.
+func differs(name string) (text string) {
+	for i, d := range differ.Table {
+		if slices.Contains(d.Commands, name) {
+			text += fmt.Sprintf(" [%d](#differences)", i+1)
+		}
+	}
+	return text
+}
+
+// differences lists them.
+func differences(b *strings.Builder) {
+	b.WriteString(`
+## Differences
+
+Where a reply is not that of Redis 7.0, byte for byte. ` + "`make compat`" + ` plays the same to
+both and lets pass nothing else. Elements that have no order may come in another, and
+what is drawn by lot is drawn otherwise. Commands with keys in several groups are above.
+
+| | commands | what differs | why |
+|--:|---|---|---|
+`)
+	for i, d := range differ.Table {
+		var names []string
+		for _, n := range d.Commands {
+			names = append(names, name(command.Spec{Name: n}))
+		}
+		fmt.Fprintf(b, "| %d | %s | %s | %s |\n", i+1, strings.Join(names, ", "), d.What, d.Why)
+	}
 }
 
 // name is a command's name as people write it.
@@ -124,9 +177,8 @@ func name(s command.Spec) string {
 
 func scripts(t *testing.T, b *strings.Builder) {
 	b.WriteString(`
-There is no Lua interpreter. These scripts, by which well-known libraries release
-and extend their locks, are built in, and known by the SHA1 of their text; any other
-is refused.
+These scripts, by which well-known libraries release and extend their locks, are built
+in and known by the SHA1 of their text: they run as one command.
 
 | script | SHA1 |
 |---|---|

@@ -118,6 +118,9 @@ func (e *entry) docs() []resp.Value {
 		about = append(about, resp.Str("since"), resp.Str(s.Since))
 	}
 	about = append(about, resp.Str("group"), resp.Str(s.Group))
+	if c := command.Complexity(s.Name); c != "" {
+		about = append(about, resp.Str("complexity"), resp.Str(c))
+	}
 	if subs := e.sorted(); len(subs) > 0 {
 		var of []resp.Value
 		for _, sub := range subs {
