@@ -18,9 +18,9 @@ type scripts struct {
 
 func newScripts(log *slog.Logger) scripts { return scripts{lua.New(lua.Limits{}), log} }
 
-func (s scripts) ReadOnly(_, text string) bool {
-	flags, _ := s.Flags(text)
-	return flags.NoWrites
+func (s scripts) Flags(text string) group.ScriptFlags {
+	f, _ := s.Engine.Flags(text)
+	return group.ScriptFlags{Declared: f.Shebang, NoWrites: f.NoWrites, AllowOOM: f.AllowOOM}
 }
 
 func (s scripts) Run(ctx context.Context, call func([][]byte) resp.Value, sha, text string, keys, argv [][]byte) resp.Value {

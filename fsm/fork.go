@@ -5,13 +5,13 @@ import (
 	"phonond/redisproto/resp"
 )
 
-// Fork returns a copy of the state for trying calls out in: whatever is done to it
-// leaves m as it is, and m may go on applying beside it. Its clocks are at those
-// given if they are ahead of m's. It costs O(1). The caller holds off Apply until it
+// Fork returns a copy of the state for trying calls out in, as the next entry of the
+// same term finds it that has the given stamp and wall time: whatever is done to it
+// leaves m as it is, and m may go on applying beside it. It costs O(1). The caller holds off Apply until it
 // returns; the copy is for one goroutine, and for [Machine.Try] and what reads.
-func (m *Machine) Fork(clock, wall int64) *Machine {
+func (m *Machine) Fork(stamp, wall int64) *Machine {
 	f := m.clone()
-	f.clock, f.wall = max(clock, m.clock), max(wall, m.wall)
+	f.advance(&Entry{Stamp: stamp, Wall: wall}, f.term)
 	f.sum, f.cfg.Changed, f.cfg.Swapped = newDigest(), nil, nil
 	f.reap(reapLimit) // as the entry will, so that changes have the same versions
 	return f

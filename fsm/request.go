@@ -32,6 +32,7 @@ type applying struct {
 	*Machine
 	outcomes []Outcome
 	waiting  []waiting // in the order in which they are to be served
+	served   uint64    // the version of the state in which none of them could be
 }
 
 // request executes request i of the entry.
@@ -73,9 +74,7 @@ func (a *applying) request(i int, r *Request) (err error) {
 	}
 	switch r.Kind {
 	case Wait:
-		a.waiting = append(a.waiting, waiting{i, o, r})
-		out.Status = Waiting
-		a.serve()
+		a.wait(i, o, r)
 		return nil
 	case Effects:
 		a.execute(r)

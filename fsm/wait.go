@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"slices"
 	"strings"
 
 	"phonond/redisproto/command"
@@ -12,17 +13,35 @@ type waiting struct {
 	at      int // its place in the entry
 	origin  *origin
 	request *Request
+	wanted
+}
+
+// wanted is what a call of a blocking command waits for: a kind of thing under some of
+// its arguments.
+type wanted struct {
+	kind     kind
+	first, n int
+}
+
+func wantedBy(args [][]byte) wanted {
+	w := wanted{kind: kindList}
+	name := nameOf(args)
+	if strings.HasPrefix(name, "bz") {
+		w.kind = kindZSet
+	}
+	w.first, w.n = waitKeys(name, args)
+	return w
 }
 
 // serve gives those who wait what has come, in the order in which they wait, until
 // there is nothing more for any of them: what one takes may be what it gives to
-// another.
+// another. It is quick if nothing has changed since it was called last.
 func (a *applying) serve() {
-	for again := true; again; {
-		again = false
+	for len(a.waiting) > 0 && a.served != a.version {
+		a.served = a.version
 		for i := 0; i < len(a.waiting); i++ {
-			w := a.waiting[i]
-			c, ok := a.ready(w.request.Calls[0])
+			w := &a.waiting[i]
+			c, ok := a.ready(w.request.Calls[0], w.wanted)
 			if !ok {
 				continue
 			}
@@ -31,32 +50,44 @@ func (a *applying) serve() {
 			*out = Outcome{Applied, []resp.Value{reply}}
 			a.sum.request(w.request, Applied)
 			w.origin.finish(w.request.Seq, out.Replies)
-			a.waiting = append(a.waiting[:i], a.waiting[i+1:]...)
+			a.waiting = slices.Delete(a.waiting, i, i+1)
 			i--
-			again = true
 		}
 	}
 }
 
+// wait lets a Wait request be served now, or by what comes behind it.
+func (a *applying) wait(at int, o *origin, r *Request) {
+	a.outcomes[at].Status = Waiting
+	a.waiting = append(a.waiting, waiting{at, o, r, wantedBy(r.Calls[0].Args)})
+	a.served = noVersion
+	a.serve()
+}
+
+// noVersion is none that the state has.
+const noVersion = ^uint64(0)
+
 // Ready reports whether there is something for a call of a blocking command that
 // waits. The caller holds off Apply.
 func (m *Machine) Ready(c command.Call) bool {
-	_, ok := m.ready(c)
+	_, ok := m.ready(c, wantedBy(c.Args))
 	return ok
+}
+
+// Poppable reports whether a key holds anything that blocking commands take. The caller
+// holds off Apply.
+func (m *Machine) Poppable(db int, key string) bool {
+	e := (&View{m: m}).findIn(db, []byte(key))
+	return e != nil && (e.kind() == kindList || e.kind() == kindZSet)
 }
 
 // ready returns the call that takes what a waiting call waits for, with only the key
 // that has it: one that holds something else is no fault of those who wait.
-func (m *Machine) ready(c command.Call) (taking command.Call, ok bool) {
+func (m *Machine) ready(c command.Call, w wanted) (taking command.Call, ok bool) {
 	v := View{m: m, db: c.DB}
-	want := kindList
-	if strings.HasPrefix(nameOf(c.Args), "bz") {
-		want = kindZSet
-	}
-	first, n := waitKeys(c.Args)
-	for i := first; i < first+n; i++ {
-		if e := v.find(c.Args[i]); e != nil && e.kind() == want {
-			return command.Call{Spec: c.Spec, DB: c.DB, Args: narrow(c.Args, first, n, i)}, true
+	for i := w.first; i < w.first+w.n; i++ {
+		if e := v.find(c.Args[i]); e != nil && e.kind() == w.kind {
+			return command.Call{Spec: c.Spec, DB: c.DB, Args: narrow(c.Args, w.first, w.n, i)}, true
 		}
 	}
 	return taking, false
@@ -64,14 +95,17 @@ func (m *Machine) ready(c command.Call) (taking command.Call, ok bool) {
 
 // WaitKeys returns the keys that a call of a blocking command waits for.
 func WaitKeys(args [][]byte) [][]byte {
-	first, n := waitKeys(args)
-	return args[first : first+n]
+	w := wantedBy(args)
+	if w.n == 0 {
+		return nil
+	}
+	return args[w.first : w.first+w.n]
 }
 
 // waitKeys returns where in args the keys begin that a call waits for, and how many
 // there are. A malformed call has none.
-func waitKeys(args [][]byte) (first, n int) {
-	switch nameOf(args) {
+func waitKeys(name string, args [][]byte) (first, n int) {
+	switch name {
 	case "blmpop", "bzmpop": // timeout numkeys key [key ...] where
 		if len(args) < 4 {
 			return 0, 0
@@ -82,7 +116,7 @@ func waitKeys(args [][]byte) (first, n int) {
 		}
 		return 3, int(keys)
 	case "blmove", "brpoplpush": // from to ...
-		return 1, 1
+		return 1, min(len(args)-1, 1)
 	default: // key [key ...] timeout
 		return 1, max(len(args)-2, 0)
 	}

@@ -24,7 +24,11 @@ func (lines) Compile(_, text string) resp.Value {
 	return resp.Value{}
 }
 
-func (lines) ReadOnly(_, text string) bool { return strings.HasPrefix(text, "#readonly") }
+func (lines) Flags(text string) ScriptFlags {
+	return ScriptFlags{
+		Declared: strings.HasPrefix(text, "#"), NoWrites: strings.HasPrefix(text, "#readonly"), AllowOOM: strings.HasPrefix(text, "#oom"),
+	}
+}
 
 func (lines) Run(ctx context.Context, call func([][]byte) resp.Value, _, text string, keys, _ [][]byte) (reply resp.Value) {
 	for line := range strings.Lines(text) {
@@ -43,7 +47,7 @@ func (lines) Run(ctx context.Context, call func([][]byte) resp.Value, _, text st
 			select {
 			case <-time.After(d):
 			case <-ctx.Done():
-				return resp.Err("ERR ended")
+				return resp.Err("ERR " + context.Cause(ctx).Error())
 			}
 		default:
 			if reply = call(args); reply.IsError() {

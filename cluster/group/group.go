@@ -165,11 +165,17 @@ var (
 	ErrStopped = errors.New("the group is stopped")
 )
 
+// noReply is what comes with an error.
+var noReply resp.Value
+
 // Call is a request on its way through the group.
 type Call struct {
 	// Request is the request's encoding ([fsm.Request.Append]). It is not changed
 	// any more, and known to be sound: it goes into the log as it is.
 	Request []byte
+	// Calls are those of the request, if it writes: those who wait for their keys are
+	// served by the same entry.
+	Calls []command.Call
 	// Done is called exactly once, with one reply for each call of the request or
 	// with one of the errors of this package. It must not block: it runs on a
 	// goroutine that others wait for.
@@ -194,7 +200,8 @@ type Group struct {
 	rounds   rounds
 	progress progress
 	waits    waits
-	late     atomic.Int64               // scripts that go on beside the log
+	late     atomic.Int64 // scripts that go on beside the log
+	running  running
 	lead     atomic.Pointer[leadership] // nil unless this replica leads and may serve
 	led      atomic.Uint64              // the last term in which it did
 	leader   *leaderWatch

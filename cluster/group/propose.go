@@ -2,6 +2,7 @@ package group
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -117,10 +118,13 @@ func (p *proposer) send(due bool) bool {
 		if !p.queue.drained() {
 			return false // they are evaluated when it is
 		}
-		first, answers = p.scripts(stamp, wall)
+		first, answers = p.scripts(lead, stamp, wall)
 	}
-	calls, reads := p.queue.take()
-	calls = append(first, calls...)
+	calls, reads, offers := p.queue.take()
+	// The scripts' effects come before all else: only so are they what they would be
+	// there. Who waits comes before what others ask for.
+	waiting := p.attend(slices.Concat(first, calls), offers)
+	calls = slices.Concat(first, waiting, calls)
 	if len(calls)+len(reads) == 0 && !due {
 		for _, t := range answers {
 			p.Barrier(t.clock, t.answer)
@@ -133,7 +137,6 @@ func (p *proposer) send(due bool) bool {
 	for _, t := range answers {
 		reads = append(reads, t.answer)
 	}
-	calls = p.attend(calls)
 	p.sent = time.Now()
 	p.queue.took()
 	f := p.raft.ApplyLog(raft.Log{Data: p.entry(lead.term, stamp, wall, calls)}, 0)

@@ -1,6 +1,10 @@
 package group
 
-import "sync"
+import (
+	"maps"
+	"slices"
+	"sync"
+)
 
 // The bounds of one log entry. Raft copies entries whole, and a leader that is
 // busy with a large one sends no heartbeat of the main loop.
@@ -23,22 +27,32 @@ type queue struct {
 	reads []func(error)
 	// scripts are requests to be evaluated. They wait until nothing is on its way.
 	scripts []*Evaluation
-	bytes   int64
-	limit   int64
-	flying  int // entries on their way
-	closed  error
+	// offers are keys under which there is something for those who wait. They are kept
+	// while the disks are full.
+	offers map[waitKey]struct{}
+	bytes  int64
+	limit  int64
+	flying int // entries on their way
+	closed error
 	// wake has a token while there is something to be proposed.
 	wake chan struct{}
 }
 
 func newQueue(limit int64) queue { return queue{limit: limit, wake: make(chan struct{}, 1)} }
 
-func (q *queue) addCall(c *Call) error {
+func (q *queue) addCall(c *Call) error { return q.addCallIf(c, func() bool { return true }) }
+
+// addCallIf adds a call unless the lead that it was made under is lost. Who loses the
+// lead fails the queue afterwards, and so what came before.
+func (q *queue) addCallIf(c *Call, leads func() bool) error {
 	n := int64(len(c.Request))
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.closed != nil {
+	switch {
+	case q.closed != nil:
 		return q.closed
+	case !leads():
+		return ErrNotLeader
 	}
 	// A single request above the limit passes when nothing else waits.
 	if q.bytes > 0 && q.bytes+n > q.limit {
@@ -50,19 +64,20 @@ func (q *queue) addCall(c *Call) error {
 	return nil
 }
 
-// addCalls adds several calls, whose number is bounded, next to each other.
-func (q *queue) addCalls(calls []*Call) error {
+// addOffers asks for an entry that offers what is there under keys to those who wait.
+func (q *queue) addOffers(keys ...waitKey) {
+	if len(keys) == 0 {
+		return
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.closed != nil {
-		return q.closed
+	if q.offers == nil {
+		q.offers = map[waitKey]struct{}{}
 	}
-	for _, c := range calls {
-		q.bytes += int64(len(c.Request))
+	for _, k := range keys {
+		q.offers[k] = struct{}{}
 	}
-	q.calls = append(q.calls, calls...)
 	q.signalIfRipe()
-	return nil
 }
 
 func (q *queue) addScript(e *Evaluation) error {
@@ -151,7 +166,7 @@ func (q *queue) landed() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.flying--
-	if len(q.calls)+len(q.reads)+len(q.scripts) > 0 {
+	if len(q.calls)+len(q.reads)+len(q.scripts)+len(q.offers) > 0 {
 		q.signalIfRipe()
 	}
 }
@@ -171,9 +186,9 @@ func (q *queue) nudge() {
 	q.signal()
 }
 
-// take removes what fits into one entry, and every read: all of them arrived
-// before the entry is proposed, so it is a barrier for each.
-func (q *queue) take() ([]*Call, []func(error)) {
+// take removes what fits into one entry, every read: all of them arrived before the
+// entry is proposed, so it is a barrier for each; and every offer.
+func (q *queue) take() ([]*Call, []func(error), []waitKey) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	n, bytes := 0, int64(0)
@@ -193,7 +208,9 @@ func (q *queue) take() ([]*Call, []func(error)) {
 	} else {
 		q.calls = nil
 	}
-	return calls, reads
+	offers := slices.Collect(maps.Keys(q.offers))
+	q.offers = nil
+	return calls, reads, offers
 }
 
 // fail empties the queue: nothing in it was applied.

@@ -78,7 +78,7 @@ func TestEntriesAreBounded(t *testing.T) {
 				default:
 					t.Fatalf("%d requests wait and nobody is woken", left)
 				}
-				calls, _ := q.take()
+				calls, _, _ := q.take()
 				if first && len(calls) != tc.requests || len(calls) == 0 || len(calls) > tc.requests {
 					t.Fatalf("an entry has %d requests, at most %d belong in one", len(calls), tc.requests)
 				}

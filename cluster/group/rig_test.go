@@ -245,7 +245,7 @@ func oneCall(args ...string) []command.Call { return []command.Call{call(args...
 // submit proposes a request and returns where its outcome will come.
 func (n *replica) submit(req fsm.Request) <-chan result {
 	done := make(chan result, 2) // room for a second one, which would be a defect
-	n.Propose(&Call{Request: req.Append(nil), Done: func(replies []resp.Value, err error) { done <- result{replies, err} }})
+	n.Propose(&Call{Request: req.Append(nil), Calls: req.Calls, Done: func(replies []resp.Value, err error) { done <- result{replies, err} }})
 	return done
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha1"
 	"encoding/hex"
+	"errors"
 	"slices"
 	"strings"
 
@@ -16,10 +17,17 @@ import (
 type Scripts interface {
 	// Compile returns what is wrong with a script's text, no reply at all if nothing is.
 	Compile(sha, text string) resp.Value
-	// ReadOnly reports whether a script says of itself that it changes nothing.
-	ReadOnly(sha, text string) bool
-	// Run runs a script, and ends it when ctx ends. call does one command for it.
+	// Flags returns what a script says of itself.
+	Flags(text string) ScriptFlags
+	// Run runs a script, and ends it when ctx ends, with the cause as its error. call does one command for it.
 	Run(ctx context.Context, call func(args [][]byte) resp.Value, sha, text string, keys, argv [][]byte) resp.Value
+}
+
+// ScriptFlags are what a script says of itself in its first line.
+type ScriptFlags struct {
+	Declared bool // it has such a line
+	NoWrites bool // it changes nothing
+	AllowOOM bool // it may run, and change things, when there is no memory left
 }
 
 // Message is what a script publishes.
@@ -42,18 +50,39 @@ type trial struct {
 	clock    bool                 // and depends on the time
 	effects  []command.Call
 	messages []Message
+	size     int  // of effects, in bytes
+	killed   bool // a script was ended by SCRIPT KILL
 }
 
-// run tries all calls and returns their replies.
-func (t *trial) run(calls []command.Call) []resp.Value {
+// The bounds of what a request with scripts may bring into the log.
+const (
+	maxEffects      = 64 << 20 // bytes of all changes
+	maxScriptReply  = 16 << 20 // and of all replies, which are remembered
+	effectOverhead  = 16       // of an argument
+	scriptReplyText = "ERR the replies of this request's scripts are longer than 16 MiB"
+)
+
+// run tries all calls and returns their replies. Those behind a script that was killed
+// are not tried: they have no reply, or the same if all are one.
+func (t *trial) run(calls []command.Call, asOne bool) []resp.Value {
 	replies := make([]resp.Value, len(calls))
+	room := int64(maxScriptReply)
 	for i, c := range calls {
+		if t.killed {
+			if asOne {
+				replies[i] = replies[i-1]
+			}
+			continue
+		}
 		cmd := t.g.cfg.Machine.Table.Lookup(c.Args)
 		c.Spec = &cmd.Spec
 		if fsm.Evaluated(c) {
 			replies[i] = t.script(c)
 		} else {
 			replies[i] = t.call(c)
+		}
+		if room -= replies[i].Size(); room < 0 {
+			replies[i] = resp.Err(scriptReplyText)
 		}
 	}
 	return replies
@@ -65,8 +94,9 @@ func (t *trial) call(c command.Call) resp.Value {
 	before := t.fork.Changes()
 	reply := t.fork.Try(c)
 	if c.Spec.Has(command.Write) && !reply.IsError() && (t.fork.Changes() != before || c.Spec.Group == "scripting") {
-		if effect, ok := effectOf(c, reply); ok {
+		if effect, ok := t.effectOf(c, reply); ok {
 			t.effects = append(t.effects, effect)
+			t.size += sizeOf(effect.Args)
 		}
 	}
 	return reply
@@ -96,21 +126,32 @@ func (t *trial) note(c command.Call) {
 	}
 }
 
-// effectOf returns the call that does to any replica what c did to the fork.
-func effectOf(c command.Call, reply resp.Value) (effect command.Call, ok bool) {
-	if c.Spec.Name != "spop" {
-		return c, true
+func sizeOf(args [][]byte) (n int) {
+	for _, a := range args {
+		n += len(a) + effectOverhead
 	}
-	// What is drawn differs from one try to the next.
-	members := reply.Elems
-	if reply.Kind == resp.Bulk {
-		members = []resp.Value{reply}
+	return n
+}
+
+// effectOf returns the call that does to any replica what c did to the fork, however
+// much later.
+func (t *trial) effectOf(c command.Call, reply resp.Value) (effect command.Call, ok bool) {
+	switch c.Spec.Name {
+	case "spop": // what is drawn differs from one try to the next
+		members := reply.Elems
+		if reply.Kind == resp.Bulk {
+			members = []resp.Value{reply}
+		}
+		args := [][]byte{[]byte("SREM"), c.Args[1]}
+		for _, m := range members {
+			args = append(args, []byte(m.Str))
+		}
+		spec := &t.g.cfg.Machine.Table.Lookup(args).Spec
+		return command.Call{Spec: spec, DB: c.DB, Args: args}, len(members) > 0
+	case "expire", "pexpire", "expireat", "pexpireat":
+		c.Args = c.Args[:3] // the condition was true
 	}
-	args := [][]byte{[]byte("SREM"), c.Args[1]}
-	for _, m := range members {
-		args = append(args, []byte(m.Str))
-	}
-	return command.Call{DB: c.DB, Args: args}, len(members) > 0
+	return c, true
 }
 
 // request makes the request that has the effects.
@@ -153,10 +194,20 @@ func (t *trial) script(c command.Call) resp.Value {
 	if !known {
 		t.call(t.loadOf(c.Args[1]))
 	}
+	flags := t.g.cfg.Scripts.Flags(text)
 	s := &scriptCalls{
-		trial: t, db: c.DB, readOnly: strings.HasSuffix(c.Spec.Name, "_ro") || t.g.cfg.Scripts.ReadOnly(sha, text),
+		trial: t, db: c.DB, readOnly: strings.HasSuffix(c.Spec.Name, "_ro") || flags.NoWrites,
+		noMemory: !flags.AllowOOM && t.g.cfg.MemoryFull(),
 	}
-	return t.g.cfg.Scripts.Run(t.ctx, s.call, sha, text, keys, argv)
+	if s.noMemory && flags.Declared && !s.readOnly {
+		return resp.ErrNoMemory
+	}
+	effects, messages, size := len(t.effects), len(t.messages), t.size
+	reply := t.g.cfg.Scripts.Run(t.ctx, s.call, sha, text, keys, argv)
+	if t.killed = errors.Is(context.Cause(t.ctx), errKilled); t.killed {
+		t.effects, t.messages, t.size = t.effects[:effects], t.messages[:messages], size
+	}
+	return reply
 }
 
 // loadOf returns the call that makes a script known, as EVAL does.
@@ -171,6 +222,7 @@ var (
 	errScriptArity     = resp.Err("ERR Wrong number of args calling Redis command from script")
 	errScriptForbidden = resp.Err("ERR This Redis command is not allowed from script")
 	errScriptReadOnly  = resp.Err("ERR Write commands are not allowed from read-only scripts.")
+	errScriptEffects   = resp.Err("ERR the changes of this script are larger than 64 MiB")
 	errScriptForeign   = resp.Err("ERR Script attempted to access a non local key in a cluster node")
 )
 
@@ -179,6 +231,7 @@ type scriptCalls struct {
 	*trial
 	db       int
 	readOnly bool
+	noMemory bool // commands that may take more are refused, unless it has written
 }
 
 func (s *scriptCalls) call(args [][]byte) resp.Value {
@@ -195,6 +248,10 @@ func (s *scriptCalls) call(args [][]byte) resp.Value {
 		return errScriptArity
 	case cmd.Has(command.Write) && s.readOnly:
 		return errScriptReadOnly
+	case cmd.Has(command.DenyOOM) && s.noMemory:
+		return resp.ErrNoMemory
+	case cmd.Has(command.Write) && s.size+sizeOf(args) > maxEffects:
+		return errScriptEffects
 	}
 	c := command.Call{Spec: &cmd.Spec, DB: s.db, Args: args}
 	keys, _ := cmd.Keys(nil, args)
@@ -209,6 +266,7 @@ func (s *scriptCalls) call(args [][]byte) resp.Value {
 			return resp.Err("MISCONF " + why.Error())
 		}
 	}
+	s.noMemory = s.noMemory && !cmd.Has(command.Write) // Redis stops no script in its middle
 	return s.trial.call(c)
 }
 

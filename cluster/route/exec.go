@@ -48,10 +48,10 @@ func (r *Router) Exec(ctx context.Context, watched []command.KeyVersion, calls [
 	defer cancel()
 	w := &work{group: name, calls: calls, kind: fsm.Exec, watched: watched, readOnly: readOnly(calls) && len(watched) == 0}
 	replies, err := r.run(ctx, w)
-	switch e, _ := err.(*Error); {
+	switch {
 	case err == nil:
 		return resp.List(replies...)
-	case errors.Is(err, group.ErrConflict) && !e.Maybe:
+	case errors.Is(err, group.ErrConflict) && len(watched) > 0:
 		return resp.NullArray
 	}
 	return errorReply(err)

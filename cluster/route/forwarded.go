@@ -8,6 +8,7 @@ import (
 
 	"phonond/cluster/group"
 	"phonond/fsm"
+	"phonond/redisproto/command"
 )
 
 // forwarded hands a request of another node to the replica here.
@@ -121,7 +122,7 @@ func (r *Router) forwardedWait(ws *servedWaits, f frame, done func(answer)) {
 		return
 	}
 	req, body, err := fsm.DecodeRequest(body)
-	if err != nil || len(body) > 0 || req.Kind != fsm.Wait || !r.known(name, req.Calls) {
+	if err != nil || len(body) > 0 || req.Kind != fsm.Wait || !r.known(name, req.Calls) || !req.Calls[0].Spec.Has(command.Blocking) {
 		done(answer{err: ErrRefused})
 		return
 	}

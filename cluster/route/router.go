@@ -230,6 +230,9 @@ func (r *Router) finish(ctx context.Context, w *work, a attempt) ([]resp.Value, 
 			return final, nil
 		}
 		w.maybe = w.maybe || !notApplied(err) && !w.readOnly
+		if errors.Is(err, group.ErrConflict) && len(w.watched) > 0 {
+			w.maybe = false // had an earlier attempt been applied, this one had its reply; and none will be
+		}
 		if ctx.Err() != nil || errors.Is(err, group.ErrConflict) || settled(err) {
 			return nil, &Error{Group: w.group, Maybe: w.maybe, Request: w.seq, Cause: err}
 		}
@@ -400,7 +403,7 @@ func (r *Router) local(g *group.Group, w *work, done func(answer)) {
 		return
 	}
 	propose := func() {
-		g.Propose(&group.Call{Request: w.request, Done: func(replies []resp.Value, err error) {
+		g.Propose(&group.Call{Request: w.request, Calls: w.calls, Done: func(replies []resp.Value, err error) {
 			done(answer{replies: replies, err: err})
 		}})
 	}

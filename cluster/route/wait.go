@@ -89,19 +89,26 @@ func (ws *waits) begin(name string, c command.Call) *wait {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	ws.next++
-	done := ws.box(name).done
-	return &wait{
-		origin: ws.origin, seq: ws.next, done: slices.Clone(done[:min(len(done), maxDone)]), call: c, since: time.Now(),
-	}
+	b := ws.box(name)
+	n := min(len(b.done), maxDone)
+	told := slices.Clone(b.done[:n])
+	b.done = append(b.done[n:], told...) // the next tells of others
+	return &wait{origin: ws.origin, seq: ws.next, done: told, call: c, since: time.Now()}
 }
 
-// finish notes that a reply has come, and with it that the group knows of those that
-// came before.
-func (ws *waits) finish(name string, w *wait) {
+// finish notes that a reply has come, and with it, unless it is an error, which may be
+// none of the log's, that the group knows of those that came before.
+func (ws *waits) finish(name string, w *wait, reply resp.Value) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	b := ws.box(name)
-	b.done = slices.DeleteFunc(b.done, func(seq uint64) bool { return slices.Contains(w.done, seq) })
+	if !reply.IsError() && len(w.done) > 0 {
+		told := make(map[uint64]bool, len(w.done))
+		for _, seq := range w.done {
+			told[seq] = true
+		}
+		b.done = slices.DeleteFunc(b.done, func(seq uint64) bool { return told[seq] })
+	}
 	b.done = append(b.done, w.seq)
 }
 
@@ -123,7 +130,7 @@ func (r *Router) Wait(ctx context.Context, c command.Call) (reply resp.Value, ok
 		replies, err := r.await(ctx, over, w, a)
 		switch {
 		case err == nil:
-			r.waits.finish(name, w.wait)
+			r.waits.finish(name, w.wait, replies[0])
 			return replies[0], true
 		case errors.Is(err, group.ErrCancelled):
 			return resp.Value{}, false

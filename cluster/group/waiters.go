@@ -1,0 +1,284 @@
+package group
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"phonond/fsm"
+	"phonond/redisproto/command"
+)
+
+type waitID struct{ origin, seq uint64 }
+
+type waitKey struct {
+	db  int
+	key string
+}
+
+// waiter is one who waits, in the table. It stays there, answered, as long as entries
+// are on their way that have it: who asks again with its id must not be told that
+// nothing was taken before it is known.
+type waiter struct {
+	*Wait    // the last one with its id: where it comes from now. Nil if it is answered
+	id       waitID
+	keys     []waitKey // what it waits for
+	fills    []waitKey // other keys of its call: where it puts what it takes
+	request  []byte    // encoded
+	flying   int       // entries on their way that have it
+	attended uint64    // the last of them, as the table counts
+}
+
+// waits is the table of those who wait.
+type waits struct {
+	count    atomic.Int64 // of those that are not answered, read without the lock
+	mu       sync.Mutex
+	byID     map[waitID]*waiter
+	byKey    map[waitKey][]*waiter // in the order in which they began to wait
+	ready    map[waitKey]struct{}  // something was stored under them in the entry that is applied now
+	attended uint64                // counts entries
+}
+
+// waitKeys returns the keys that a call waits for, each once.
+func waitKeys(c command.Call) []waitKey { return distinct(c.DB, fsm.WaitKeys(c.Args), nil) }
+
+// distinct returns those keys that are not among others, each once.
+func distinct(db int, all [][]byte, others []waitKey) []waitKey {
+	keys := make([]waitKey, 0, len(all))
+	for _, key := range all {
+		if k := (waitKey{db, string(key)}); !slices.Contains(keys, k) && !slices.Contains(others, k) {
+			keys = append(keys, k)
+		}
+	}
+	return keys
+}
+
+// add puts w in the table, unless it is not to wait. It reports whether it was there;
+// the caller calls tell when it has let go of its locks.
+func (t *waits) add(w *Wait, request []byte, refused bool) (known bool, tell func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	id := waitID{w.Origin, w.Seq}
+	if old := t.byID[id]; old != nil {
+		return true, t.replace(old, w)
+	}
+	if w.Over || refused {
+		return false, func() {}
+	}
+	if t.byID == nil {
+		t.byID, t.byKey = map[waitID]*waiter{}, map[waitKey][]*waiter{}
+	}
+	keys := waitKeys(w.Call)
+	all, _ := w.Call.Spec.Keys(nil, w.Call.Args)
+	added := &waiter{Wait: w, id: id, keys: keys, fills: distinct(w.Call.DB, all, keys), request: request}
+	t.byID[id] = added
+	t.queue(added)
+	return false, func() {}
+}
+
+// replace lets a waiter be answered at w. The lock is held.
+func (t *waits) replace(old *waiter, w *Wait) (tell func()) {
+	was := old.Wait
+	old.Wait = w
+	if was == nil {
+		t.queue(old)
+	}
+	ended := w.Over && old.flying == 0
+	if ended {
+		t.answered(old)
+	}
+	return func() {
+		if was != nil {
+			was.Reply(noReply, ErrUncertain) // nobody listens there any more
+		}
+		if ended {
+			w.Reply(noReply, ErrCancelled)
+		}
+	}
+}
+
+// queue puts a waiter in the lines of its keys: mostly at their ends; not so if it has
+// waited at another leader before. The lock is held.
+func (t *waits) queue(w *waiter) {
+	for _, k := range w.keys {
+		line := t.byKey[k]
+		i := len(line)
+		for i > 0 && w.Since.Before(line[i-1].Since) {
+			i--
+		}
+		t.byKey[k] = slices.Insert(line, i, w)
+	}
+	t.count.Add(1)
+}
+
+// answered takes a waiter out of the lines, and out of the table unless an entry has
+// it. The lock is held.
+func (t *waits) answered(w *waiter) *Wait {
+	told := w.Wait
+	if told != nil {
+		w.Wait = nil
+		for _, k := range w.keys {
+			line := slices.DeleteFunc(t.byKey[k], func(o *waiter) bool { return o == w })
+			if len(line) == 0 {
+				delete(t.byKey, k)
+			} else {
+				t.byKey[k] = line
+			}
+		}
+		t.count.Add(-1)
+	}
+	if w.flying == 0 {
+		delete(t.byID, w.id)
+	}
+	return told
+}
+
+// cancel ends a wait. It returns false if it is not the one to be told, or has to wait
+// for what entries say.
+func (t *waits) cancel(w *Wait) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	found := t.byID[waitID{w.Origin, w.Seq}]
+	if found == nil || found.Wait != w || w.Over {
+		return false
+	}
+	w.Over = true
+	if found.flying > 0 {
+		return false
+	}
+	t.answered(found)
+	return true
+}
+
+// landed takes note of the outcome of an entry that had a waiter, and returns who is to
+// be told of it, nil for nobody.
+func (t *waits) landed(w *waiter, nothing bool) *Wait {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	w.flying--
+	switch {
+	case t.byID[w.id] != w: // the lead was lost meanwhile, and all were told
+		return nil
+	case w.Wait != nil && nothing && !(w.Over && w.flying == 0):
+		return nil // it waits on
+	}
+	return t.answered(w)
+}
+
+// clear empties the table and returns who was not answered.
+func (t *waits) clear() []*Wait {
+	if t.count.Load() == 0 {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var left []*Wait
+	for _, w := range t.byID {
+		if w.Wait != nil {
+			left = append(left, w.Wait)
+		}
+	}
+	t.byID, t.byKey, t.ready = nil, nil, nil
+	t.count.Store(0)
+	return left
+}
+
+// changed notes that something was stored under a key, while an entry is applied.
+func (t *waits) changed(db int, key string) {
+	if t.count.Load() == 0 {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if k := (waitKey{db, key}); t.byKey[k] != nil {
+		t.note(k)
+	}
+}
+
+// swapped notes that two databases have changed places: what somebody waits for may
+// have been in the other.
+func (t *waits) swapped(a, b int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for k := range t.byKey {
+		if k.db == a || k.db == b {
+			t.note(k)
+		}
+	}
+}
+
+func (t *waits) note(k waitKey) {
+	if t.ready == nil {
+		t.ready = map[waitKey]struct{}{}
+	}
+	t.ready[k] = struct{}{}
+}
+
+// takeReady returns the keys that were noted.
+func (t *waits) takeReady() []waitKey {
+	if t.count.Load() == 0 {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	keys := make([]waitKey, 0, len(t.ready))
+	for k := range t.ready {
+		keys = append(keys, k)
+	}
+	t.ready = nil
+	return keys
+}
+
+// awaited reports whether anybody waits for a key of the calls.
+func (t *waits) awaited(calls []command.Call) bool {
+	if t.count.Load() == 0 {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.ContainsFunc(calls, func(c command.Call) bool {
+		keys, _ := c.Spec.Keys(nil, c.Args)
+		return slices.ContainsFunc(keys, func(key []byte) bool { return t.byKey[waitKey{c.DB, string(key)}] != nil })
+	})
+}
+
+// attendance gathers who is in an entry.
+type attendance struct {
+	t       *waits
+	waiters []*waiter
+	bytes   int
+}
+
+// attend begins the attendance of the next entry. The lock is held until it is done.
+func (t *waits) attend() attendance {
+	t.attended++
+	return attendance{t: t}
+}
+
+// take takes n of a line that no entry has yet, with those before them, and who waits
+// for what they do with what they get.
+func (a *attendance) take(line []*waiter, n int) {
+	for _, w := range line {
+		switch {
+		case n == 0, len(a.waiters) == maxAttended, a.bytes > maxEntryBytes:
+			return
+		case w.attended == a.t.attended, w.Over:
+			continue
+		}
+		if w.flying == 0 {
+			n--
+		}
+		w.attended = a.t.attended
+		a.waiters = append(a.waiters, w)
+		a.bytes += len(w.request)
+		for _, k := range w.fills {
+			a.take(a.t.byKey[k], 1)
+		}
+	}
+}
+
+// sorted returns them by age.
+func (a *attendance) sorted() []*waiter {
+	slices.SortStableFunc(a.waiters, func(x, y *waiter) int { return x.Since.Compare(y.Since) })
+	return a.waiters
+}
