@@ -14,7 +14,7 @@ import (
 var dumpCommands = group("generic",
 	read("dump", 2, 1, dumpCmd, "key", "What a key holds, in the form that RESTORE reads.").since("2.6.0"),
 	write("restore", -4, 1, restoreCmd, "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]",
-		"Makes a key of what DUMP returned.").
+		"Makes a key of what DUMP returned, here or in Redis 7.0.").
 		flags(command.DenyOOM).since("2.6.0").refuse(restoreRefuse),
 )
 
@@ -57,9 +57,16 @@ func appendDump(v *entry) []byte {
 }
 
 // parseDump reads what appendDump wrote, here or in another cluster, whose members
-// are in another order. Other bytes are refused at a cost in proportion to their
+// are in another order, or what Redis did. Other bytes are refused at a cost in proportion to their
 // number.
 func parseDump(b []byte, h hasher) (e entry, fault resp.Value) {
+	if isRedisDump(b) {
+		var err error
+		if e, err = parseRedisDump(b, h); err != nil {
+			return entry{}, errDumpFormat
+		}
+		return e, fault
+	}
 	n := len(b) - dumpTrailer
 	if n < 2 || b[0] != DumpVersion || binary.BigEndian.Uint64(b[n:]) != xxhash.Sum64(b[:n]) {
 		return e, errDumpChecksum

@@ -311,6 +311,9 @@ func pubsubSession(d *drawer) (steps []step) {
 		switch n := d.IntN(20); {
 		case n < 4:
 			args := d.command(subscriptions[d.IntN(len(subscriptions))])
+			if len(args) == 1 && strings.HasSuffix(strings.ToUpper(args[0]), "UNSUBSCRIBE") {
+				continue // from all, in any order
+			}
 			steps = append(steps, step{conn: conn, op: opSay, args: args})
 		case n < 6:
 			args := d.command(questions[d.IntN(len(questions))])
