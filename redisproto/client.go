@@ -36,7 +36,8 @@ type Client struct {
 	messages []Message // of PUBLISH, while there are no calls
 	locals   []localReply
 	out      []byte
-	bytes    int // of arguments in calls
+	lent     *[]byte // what out is from, see outputs
+	bytes    int     // of arguments in calls
 	count    int64
 	muted    bool // CLIENT REPLY OFF
 	skip     bool // the reply of this command is dropped

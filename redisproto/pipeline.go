@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tidwall/redcon"
@@ -235,7 +236,7 @@ func (c *Client) carryOut() []resp.Value {
 
 // write appends a reply to those that the client will get.
 func (c *Client) write(v resp.Value) {
-	c.out = v.Append(c.out, c.proto)
+	c.out = v.Append(c.output(), c.proto)
 	if len(c.out) >= flushSize {
 		c.flush()
 	}
@@ -257,11 +258,23 @@ func (c *Client) flush() {
 	if _, err := c.wire.Write(c.out); err != nil {
 		c.quit = true
 	}
-	if cap(c.out) > 2*flushSize {
-		c.out = nil
-	} else {
-		c.out = c.out[:0]
+	if cap(c.out) <= 2*flushSize {
+		*c.lent = c.out
+		outputs.Put(c.lent)
 	}
+	c.lent, c.out = nil, nil
+}
+
+// outputs are buffers for replies. Only connections that are writing some have one.
+var outputs = sync.Pool{New: func() any { return new([]byte) }}
+
+// output returns the buffer to which replies are appended.
+func (c *Client) output() []byte {
+	if c.out == nil {
+		c.lent = outputs.Get().(*[]byte)
+		c.out = (*c.lent)[:0]
+	}
+	return c.out
 }
 
 // unknown is the reply to a command that is not in the table. e is its

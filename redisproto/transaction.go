@@ -186,7 +186,7 @@ func multiExec(c *Client, _ [][]byte) resp.Value {
 		c.holdMessages() // no message comes inside the reply
 	}
 	if !c.muted && !c.skip {
-		c.out = append(c.out, '*')
+		c.out = append(c.output(), '*')
 		c.out = strconv.AppendInt(c.out, int64(len(queue)), 10)
 		c.out = append(c.out, "\r\n"...)
 	}
