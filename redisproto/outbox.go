@@ -46,7 +46,7 @@ type outbox struct {
 	patience atomic.Int64 // nanoseconds
 
 	mu      sync.Mutex
-	queue   []byte
+	queue   backlog
 	sending bool      // the goroutine runs, and it alone writes
 	queued  bool      // the goroutine writes everything: Write must not wait
 	late    time.Time // since when more than soft wait
@@ -95,7 +95,7 @@ func (o *outbox) Write(b []byte) (int, error) {
 	}
 	o.waiting.Add(int64(len(rest)))
 	o.buffers.held.Add(int64(len(rest)))
-	o.queue = append(o.queue, rest...)
+	o.queue = o.queue.add(rest)
 	if !o.sending {
 		o.sending = true
 		o.wg.Go(o.send)
@@ -146,13 +146,13 @@ func (o *outbox) setQueued(on bool) {
 // send writes what waits until nothing does.
 func (o *outbox) send() {
 	defer context.AfterFunc(o.ctx, o.abort)()
-	var batch []byte
 	for {
 		o.mu.Lock()
-		batch, o.queue = o.queue, batch[:0]
+		batch := o.queue
+		o.queue = nil
 		if len(batch) == 0 || o.err != nil {
+			batch.free()
 			o.sending = false
-			o.queue = nil
 			o.buffers.held.Add(-o.waiting.Swap(0))
 			o.until = time.Time{}
 			last := o.err != nil || !o.closeBy.IsZero()
@@ -163,12 +163,12 @@ func (o *outbox) send() {
 			return
 		}
 		o.mu.Unlock()
-		for part := batch; len(part) > 0; {
-			n, err := o.writeSome(part[:min(len(part), writeChunk)])
+		for i, part := range batch {
+			n, err := o.writeSome(part.b[:part.n])
+			batch[i : i+1].free() // at once: the others may take their time
 			o.waiting.Add(-int64(n))
 			o.buffers.held.Add(-int64(n))
 			o.stats.OutputBytes.Add(int64(n))
-			part = part[n:]
 			if err != nil {
 				o.mu.Lock()
 				if o.err == nil {
@@ -178,6 +178,7 @@ func (o *outbox) send() {
 					}
 				}
 				o.mu.Unlock()
+				batch[i+1:].free()
 				break
 			}
 		}
@@ -229,3 +230,36 @@ func (o *outbox) CloseWrite() error {
 
 // abort ends the connection now, whatever waits. Any goroutine may call it.
 func (o *outbox) abort() { o.Conn.Close() }
+
+// backlog is replies in pieces, so that its growth copies nothing.
+type backlog []*piece
+
+// piece is a part of a backlog.
+type piece struct {
+	n int
+	b [writeChunk]byte
+}
+
+var pieceRoom = sync.Pool{New: func() any { return new(piece) }}
+
+// add appends bytes, and returns the backlog with them.
+func (q backlog) add(b []byte) backlog {
+	for len(b) > 0 {
+		if len(q) == 0 || q[len(q)-1].n == writeChunk {
+			q = append(q, pieceRoom.Get().(*piece))
+		}
+		last := q[len(q)-1]
+		n := copy(last.b[last.n:], b)
+		last.n += n
+		b = b[n:]
+	}
+	return q
+}
+
+// free lets others use the pieces.
+func (q backlog) free() {
+	for _, p := range q {
+		p.n = 0
+		pieceRoom.Put(p)
+	}
+}

@@ -34,7 +34,7 @@ func run(ctx context.Context, args []string) error {
 	idle := fs.Int("idle", 10_000, "`connections` that say nothing")
 	mute := fs.Int("mute", 1_000, "`clients` that never read")
 	garbage := fs.Int64("garbage", 1024, "`MiB` of garbage")
-	limit := fs.Int64("limit", 2048, "`MiB` of memory that the node may have")
+	limit := fs.Int64("limit", 1536, "`MiB` of memory that the node may have")
 	patience := fs.Duration("patience", 10*time.Minute, "how long all of it may `take`")
 	if err := fs.Parse(args); err != nil {
 		return err
