@@ -94,7 +94,7 @@ func clientUnblock(c *Client, args [][]byte) resp.Value {
 	cause := errWaitedEnough
 	switch {
 	case len(args) > 4:
-		return resp.Err("ERR unknown subcommand or wrong number of arguments for 'UNBLOCK'. Try CLIENT HELP.")
+		return resp.Err("ERR unknown subcommand or wrong number of arguments for '" + string(args[1]) + "'. Try CLIENT HELP.")
 	case len(args) == 3 || strings.EqualFold(string(args[3]), "TIMEOUT"):
 	case strings.EqualFold(string(args[3]), "ERROR"):
 		cause = errUnblocked

@@ -30,7 +30,7 @@ var rules = map[string]*rule{
 	"ttl": {within: 3}, "expiretime": {within: 3}, "pttl": {within: 3000}, "pexpiretime": {within: 3000},
 	"config|get": {unordered: 2}, "command|list": {unordered: 1}, "pubsub|channels": {unordered: 1}, "pubsub|shardchannels": {unordered: 1},
 	"memory|usage": {kind: true}, "object|idletime": {within: 3}, "object|freq": {}, "time": {kind: true}, "client|id": {kind: true},
-	"lastsave": {kind: true}, "command|docs": {kind: true}, "latency|histogram": {kind: true}, "slowlog|len": {kind: true}, "hello": {kind: true}, "scan": {scan: 1}, "sscan": {scan: 1}, "hscan": {scan: 2}, "zscan": {scan: 2},
+	"lastsave": {kind: true}, "command|docs": {kind: true}, "latency|histogram": {kind: true}, "slowlog|len": {kind: true}, "slowlog|get": {kind: true}, "hello": {kind: true}, "scan": {scan: 1}, "sscan": {scan: 1}, "hscan": {scan: 2}, "zscan": {scan: 2},
 }
 
 // containers are the commands whose first argument is part of the name.

@@ -37,7 +37,7 @@ func draw(d *drawer, lists ...[]node) step {
 func soon(args []string) []string {
 	if at := timeoutAt(args); at > 0 && at < len(args) {
 		if n, err := strconv.ParseFloat(args[at], 64); err == nil && (n == 0 || n > 1) {
-			args[at] = "0.001"
+			args[at] = "0.02"
 		}
 	}
 	return args

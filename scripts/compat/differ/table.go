@@ -63,7 +63,7 @@ var Table = []Difference{
 		Is:       func(c Case) bool { return c.Want.Kind == c.Got.Kind && !c.Got.IsError() },
 	},
 	{
-		Commands: []string{"sort", "sort_ro"},
+		Commands: []string{"sort", "sort_ro", "eval", "eval_ro"},
 		What:     "A number is never refused for what another command has read.",
 		Why:      "Redis sorts numbers by strtod, and takes the error that an earlier command has left in errno for its own.",
 		Is: func(c Case) bool {
