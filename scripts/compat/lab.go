@@ -90,10 +90,22 @@ func (l *lab) startRedis(ctx context.Context, name, dir string) (*server, error)
 	return newServer(name, addr)
 }
 
-// startDev runs a cluster in one process, and returns its node number at. The ports
-// of the nodes are next to each other, and taken on trust: who finds one taken says
-// so and ends.
-func (l *lab) startDev(ctx context.Context, name, program, dir, topology string, at int) (*server, error) {
+// devTries is how often a cluster is started whose ports turn out to be taken.
+const devTries = 5
+
+// startDev runs a cluster in one process, and returns its node number at.
+func (l *lab) startDev(ctx context.Context, name, program, dir, topology string, at int) (s *server, err error) {
+	for range devTries {
+		if s, err = l.tryDev(ctx, name, program, dir, topology, at); err == nil || ctx.Err() != nil {
+			break
+		}
+	}
+	return s, err
+}
+
+// tryDev does it with ports that are next to each other, and taken on trust: who finds
+// one taken says so and ends.
+func (l *lab) tryDev(ctx context.Context, name, program, dir, topology string, at int) (*server, error) {
 	first, err := proctest.FreeAddr(nil)
 	if err != nil {
 		return nil, err
