@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"phonond/redisproto/command"
+	"phonond/redisproto/resp"
 )
 
 // sampleEntry has every kind of request in it.
@@ -32,15 +33,29 @@ func sampleEntry() *Entry {
 	}
 }
 
+// laterEntry has the kinds of requests that came later.
+func laterEntry() *Entry {
+	read := []command.KeyVersion{{DB: 2, Key: []byte("w"), Version: 9}}
+	return &Entry{Epoch: 1, Term: 8, Stamp: 123457, Wall: testWall, Requests: []Request{
+		{Kind: Exec, Origin: 5, Seq: 2, Acked: 1, Reads: read, Calls: []command.Call{callOf(2, "INCR", "w"), callOf(0, "GET", "k")}},
+		{
+			Kind: Effects, Origin: 5, Seq: 3, Acked: 2, Reads: read, Changes: 700,
+			Calls: []command.Call{callOf(2, "SREM", "w", "m")}, Replies: []resp.Value{resp.Int(1), resp.List(resp.Str("m"), resp.Null)},
+		},
+		{Kind: Wait, Origin: 6, Seq: 90, Done: []uint64{3, 88}, Calls: []command.Call{callOf(1, "BLPOP", "q", "0")}},
+	}}
+}
+
 func TestEntrySurvivesItsBytes(t *testing.T) {
-	want := sampleEntry()
-	b := want.Append([]byte("before"))
-	got, err := DecodeEntry(b[len("before"):])
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !reflect.DeepEqual(got, want) {
-		t.Fatalf("got %+v, want %+v", got, want)
+	for _, want := range []*Entry{sampleEntry(), laterEntry()} {
+		b := want.Append([]byte("before"))
+		got, err := DecodeEntry(b[len("before"):])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Fatalf("got %+v, want %+v", got, want)
+		}
 	}
 }
 
@@ -79,9 +94,12 @@ func TestDamagedEntryIsRefused(t *testing.T) {
 			t.Errorf("%s: error %v, want %v", what, err, ErrEntry)
 		}
 	}
-	for n := range good {
-		if _, err := DecodeEntry(good[:n]); !errors.Is(err, ErrEntry) {
-			t.Fatalf("cut at %d: error %v", n, err)
+	for _, e := range []*Entry{sampleEntry(), laterEntry()} {
+		good := e.Append(nil)
+		for n := range good {
+			if _, err := DecodeEntry(good[:n]); !errors.Is(err, ErrEntry) {
+				t.Fatalf("cut at %d: error %v", n, err)
+			}
 		}
 	}
 }
@@ -91,6 +109,7 @@ func TestDamagedEntryIsRefused(t *testing.T) {
 // machine applies or refuses.
 func FuzzDecodeEntry(f *testing.F) {
 	f.Add(sampleEntry().Append(nil))
+	f.Add(laterEntry().Append(nil))
 	for _, b := range script(rand.New(rand.NewPCG(1, 1)), 5) {
 		f.Add(b)
 	}
@@ -155,6 +174,7 @@ func TestCountsThatLieAreCheap(t *testing.T) {
 func TestFormatsAreTheOnesOnDisk(t *testing.T) {
 	for name, got := range map[string][]byte{
 		"entry-v1.hex":    sampleEntry().Append(nil),
+		"entry-later.hex": laterEntry().Append(nil),
 		"snapshot-v1.hex": written(t, sampleMachine(t)),
 	} {
 		path := filepath.Join("testdata", name)

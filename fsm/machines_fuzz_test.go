@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"phonond/redisproto/command"
+	"phonond/redisproto/resp"
 )
 
 // The sizes of a fuzzed log.
@@ -90,10 +91,33 @@ func (w *logWriter) request() Request {
 	if w.oneIn(4) {
 		r.Reads = append(r.Reads, w.read())
 	}
+	switch {
+	case w.oneIn(6):
+		r.Kind, r.Calls = Wait, []command.Call{w.waitCall()}
+		for range w.IntN(3) {
+			r.Done = append(r.Done, uint64(w.IntN(int(r.Seq)+1)))
+		}
+		return r
+	case w.oneIn(6):
+		r.Kind = Exec
+	case w.oneIn(6):
+		r.Kind, r.Replies = Effects, []resp.Value{resp.Int(w.IntN(9))}
+		r.Changes = pick(w, 0, w.m.version, w.m.version+1)
+	}
 	for range w.IntN(maxFuzzCalls) {
 		r.Calls = append(r.Calls, randomCall(w))
 	}
 	return r
+}
+
+// waitCall is a call that waits for keys that other calls make.
+func (w *logWriter) waitCall() command.Call {
+	key := func() string { return pick(w, sample["key"]...) }
+	return callOf(w.IntN(3), pick(w,
+		[]string{"BLPOP", key(), key(), "0"}, []string{"BRPOP", key(), "0"}, []string{"BLMOVE", key(), key(), "LEFT", "RIGHT", "0"},
+		[]string{"BZPOPMIN", key(), key(), "0"}, []string{"BLMPOP", "0", "2", key(), key(), "LEFT", "COUNT", "2"},
+		[]string{"BZMPOP", "0", "1", key(), "MAX"}, []string{"BRPOPLPUSH", key(), key(), "0"},
+	)...)
 }
 
 // read is a key that a transaction read, with its version or another.

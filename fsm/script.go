@@ -24,6 +24,8 @@ var scriptCommands = group("scripting",
 			flags(command.NoScript).scatter(command.AllGroups).since("2.6.0"),
 		write("script|flush", -2, 0, scriptFlushCmd, "[ASYNC|SYNC]", "Makes EVALSHA forget all scripts.").
 			flags(command.NoScript).scatter(command.AllGroups).since("2.6.0"),
+		read("script|kill", 2, 0, scriptKillCmd, "", "Ends the scripts that run for long, without any effect.").
+			flags(command.NoScript).scatter(command.AllGroups).since("2.6.0"),
 	).since("2.6.0"),
 )
 
@@ -184,3 +186,7 @@ func scriptFlushCmd(t *Tx, args [][]byte) resp.Value {
 	t.flushScripts()
 	return resp.OK
 }
+
+// scriptKillCmd is SCRIPT KILL where no script runs, as none does in the log: whoever runs
+// them ends them.
+func scriptKillCmd(*View, [][]byte) resp.Value { return resp.ErrNotBusy }

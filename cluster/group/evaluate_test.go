@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -274,6 +275,184 @@ func TestScriptMayNotDo(t *testing.T) {
 		}
 		if v := n.must("GET", "k"); v.Str != "v" {
 			t.Errorf("k is %q", v.Str)
+		}
+	})
+}
+
+func TestWhoWaitsIsServedBetweenTwoScripts(t *testing.T) {
+	waitRig(t, func(r *rig, n *replica) {
+		w := n.waitFor(1, "BLPOP", "k", "0")
+		push, pop := n.evaluate(n.request(call("EVAL", "RPUSH KEYS[1] a\nRPUSH KEYS[1] b", "1", "k"))), n.evaluate(n.request(call("EVAL", "LPOP KEYS[1]", "1", "k")))
+		if out := <-push; out.err != nil || out.replies[0].Int != 2 {
+			t.Fatalf("%+v", out)
+		}
+		if out := <-pop; out.err != nil || out.replies[0].Str != "b" {
+			t.Fatalf("%+v", out)
+		}
+		w.want(t, "a")
+		if n.stats.scriptRetries.Load() != 0 {
+			t.Errorf("%d were evaluated again", n.stats.scriptRetries.Load())
+		}
+	})
+}
+
+func TestScriptsEndWithTheGroup(t *testing.T) {
+	scripted(t, func(r *rig) {
+		n := r.leader()
+		n.must("SET", "k", "1")
+		slow := n.slowly(call("EVAL", "SET KEYS[1] 2\nsleep 1h\nSET KEYS[1] 3", "1", "k"))
+		time.Sleep(time.Second)
+		began := time.Now()
+		r.crash(n.name)
+		if took := time.Since(began); took > time.Minute {
+			t.Errorf("it took %v to stop", took)
+		}
+		if out := <-slow; out.err == nil {
+			t.Errorf("%+v", out)
+		}
+		if v := r.leader().must("GET", "k"); v.Str != "1" {
+			t.Errorf("a script that was cut off left %q", v.Str)
+		}
+	})
+}
+
+func TestKilledScriptHasNoEffect(t *testing.T) {
+	scripted(t, func(r *rig) {
+		n := r.leader()
+		n.must("SET", "k", "1")
+		if killed := n.KillScripts(); killed != 0 {
+			t.Errorf("%d were killed", killed)
+		}
+		for _, kind := range []fsm.RequestKind{fsm.Run, fsm.Exec} {
+			req := n.request(call("INCR", "k"), call("EVAL", "SET KEYS[1] x\nsleep 1h\nSET KEYS[1] 3", "1", "k"), call("INCR", "k"))
+			req.Kind = kind
+			slow := n.evaluate(req)
+			r.wait("the script to run for long", func() bool { return n.KillScripts() > 0 })
+			out := <-slow
+			if out.err != nil || out.replies[1].Str != "ERR "+errKilled.Error() {
+				t.Fatalf("%+v", out)
+			}
+			if last := out.replies[2]; kind == fsm.Run && last.Kind != resp.None || kind == fsm.Exec && last.Str != out.replies[1].Str {
+				t.Errorf("behind it: %+v", last)
+			}
+		}
+		if v := n.must("GET", "k"); v.Str != "3" {
+			t.Errorf("k is %q", v.Str)
+		}
+		r.level()
+	})
+}
+
+// A script that went on beside the log while the lead was lost and won again has seen a
+// state that may never have been.
+func TestScriptOfALostLeadIsVoid(t *testing.T) {
+	for _, text := range []string{"GET KEYS[1]\nsleep 20s", "GET KEYS[1]\nsleep 20s\nSET KEYS[1] late"} {
+		scripted(t, func(r *rig) {
+			n := r.leader()
+			n.must("SET", "k", "1")
+			n.eval(text[:12], "k")
+			slow := n.slowly(call("EVAL", text, "1", "k"))
+			time.Sleep(time.Second)
+			lead := n.lead.Load()
+			for n.lead.Load() == lead {
+				r.net.Isolate(n.name)
+				next := r.leader(n.name)
+				next.must("SET", "k", "2")
+				r.net.HealAll()
+				r.wait("the first to lead again", func() bool {
+					if next := r.leader(); next != n {
+						next.Transfer(context.Background(), n.name)
+						time.Sleep(200 * time.Millisecond)
+						return false
+					}
+					return true
+				})
+			}
+			if out := <-slow; !errors.Is(out.err, ErrNotLeader) {
+				t.Errorf("%+v", out)
+			}
+			if v := n.must("GET", "k"); v.Str != "2" {
+				t.Errorf("k is %q", v.Str)
+			}
+		})
+	}
+}
+
+func TestScriptsWithoutMemory(t *testing.T) {
+	bubble(t, func(r *rig) {
+		var full atomic.Bool
+		r.config = func(cfg *Config) { cfg.Scripts, cfg.MemoryFull = lines{}, full.Load }
+		n := r.open("v")
+		r.leader()
+		n.must("SET", "k", "v")
+		full.Store(true)
+		oom := resp.ErrNoMemory.Str
+		for _, tt := range []struct{ text, want string }{
+			{"SET KEYS[1] w", oom},
+			{"GET KEYS[1]", "v"},
+			{"DEL none\nSET KEYS[1] x", "OK"}, // no script is stopped in its middle
+			{"#declared\nGET KEYS[1]", oom},
+			{"#readonly\nGET KEYS[1]", "x"},
+			{"#oom\nSET KEYS[1] y", "OK"},
+		} {
+			if out := n.eval(tt.text, "k"); out.err != nil || out.replies[0].Str != tt.want {
+				t.Errorf("%q: %+v, want %s", tt.text, out, tt.want)
+			}
+		}
+		req := n.request(call("SET", "k", "no"), call("EVAL", "GET KEYS[1]", "1", "k"))
+		if out := <-n.evaluate(req); !errors.Is(out.err, ErrNoMemory) {
+			t.Errorf("%+v", out)
+		}
+	}, "v")
+}
+
+func TestScriptIsBounded(t *testing.T) {
+	scripted(t, func(r *rig) {
+		n := r.leader()
+		n.must("SET", "k", strings.Repeat("x", 1<<20))
+		if out := n.eval(strings.Repeat("GET KEYS[1]\nRPUSH other $\n", 70), "k"); out.err != nil || out.replies[0].Str != errScriptEffects.Str {
+			t.Errorf("what it changes: %v, %.60s", out.err, out.replies[0].Str)
+		}
+		req := n.request()
+		for range 20 {
+			req.Calls = append(req.Calls, call("EVAL", "GET KEYS[1]", "1", "k"))
+		}
+		out := <-n.evaluate(req)
+		if out.err != nil || out.replies[10].IsError() || out.replies[19].Str != scriptReplyText {
+			t.Errorf("what it answers: %v, %.60s", out.err, out.replies[19].Str)
+		}
+		r.level()
+	})
+}
+
+// While others' effects are not yet in the log, what was read of them may never be.
+func TestAnswerFromOthersEffectsGoesThroughTheLog(t *testing.T) {
+	scripted(t, func(r *rig) {
+		n := r.leader()
+		n.must("SET", "k", "0")
+		first := n.evaluate(n.request(call("EVAL", "INCR KEYS[1]", "1", "k")))
+		second := n.slowly(call("EVAL", "sleep 50ms\nGET KEYS[1]", "1", "k"))
+		if out := <-first; out.err != nil {
+			t.Fatal(out.err)
+		}
+		n.must("INCR", "k")
+		if out := <-second; out.err != nil || out.replies[0].Str == "" {
+			t.Fatalf("%+v", out)
+		}
+		r.level()
+	})
+}
+
+func TestConditionalDeadlineIsSetAsFound(t *testing.T) {
+	scripted(t, func(r *rig) {
+		n := r.leader()
+		n.must("SET", "k", "v", "PX", "60000")
+		slow := n.slowly(call("EVAL", "PEXPIRE KEYS[1] 59900 LT\nsleep 5s", "1", "k"))
+		if out := <-slow; out.err != nil {
+			t.Fatal(out.err)
+		}
+		if ttl := n.must("PTTL", "k").Int; ttl < 59_000 {
+			t.Errorf("%d ms are left of what the script was told it has set", ttl)
 		}
 	})
 }

@@ -30,6 +30,10 @@ func (r *Router) Do(ctx context.Context, calls []command.Call) []resp.Value {
 	table := r.cfg.Table()
 	for i := range calls {
 		c := &calls[i]
+		if c.Spec.Name == "script|kill" {
+			d.replies[i] = r.killScripts(ctx)
+			continue
+		}
 		if text := scriptText(c); text != nil {
 			if fault := r.compile(text); fault.IsError() {
 				d.replies[i] = fault

@@ -30,6 +30,12 @@ func (r *Router) query(payload []byte) answer {
 	if err != nil {
 		return answer{err: ErrRefused}
 	}
+	if name == queryKill {
+		if r.killHere() {
+			return answer{data: []byte{1}}
+		}
+		return answer{}
+	}
 	out, err := r.cfg.Query(name, in)
 	if err != nil {
 		r.cfg.Log.Debug("query failed", "name", name, "error", err)

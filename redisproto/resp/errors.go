@@ -21,6 +21,7 @@ var (
 	ErrStringTooLong = Err("ERR string exceeds maximum allowed size (proto-max-bulk-len)")
 	ErrMinMaxFloat   = Err("ERR min or max is not a float")
 	ErrNoScript      = Err("NOSCRIPT No matching script. Please use EVAL.")
+	ErrNotBusy       = Err("NOTBUSY No scripts in execution right now.")
 	ErrInvalidCursor = Err("ERR invalid cursor")
 	ErrDBIndex       = Err("ERR DB index is out of range")
 	ErrNoAuth        = Err("NOAUTH Authentication required.")
