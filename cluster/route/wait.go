@@ -123,8 +123,9 @@ func (r *Router) Wait(ctx context.Context, c command.Call) (reply resp.Value, ok
 	over, cancel := r.overtime(ctx)
 	defer cancel()
 	pause, opened := firstPause, false
-	for {
-		w.wait.over = ctx.Err() != nil
+	for first := true; ; first = false {
+		// However short its time is, a call gets what is there when it comes.
+		w.wait.over = !first && ctx.Err() != nil
 		w.request = w.wait.request()
 		a := r.try(w)
 		replies, err := r.await(ctx, over, w, a)
