@@ -3,6 +3,7 @@ package route
 import (
 	"encoding/binary"
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -126,6 +127,10 @@ func (r *Router) forwardedWait(ws *servedWaits, f frame, done func(answer)) {
 		done(answer{err: ErrRefused})
 		return
 	}
+	if !r.waitConns.newest(req.Origin, ws, f.id) {
+		done(answer{err: group.ErrUncertain})
+		return
+	}
 	w := wait{origin: req.Origin, seq: req.Seq, done: req.Done, call: req.Calls[0], over: over}
 	w.since = time.Now().Add(-min(time.Duration(age), maxAge) * time.Millisecond)
 	at := w.prepare(func(a answer) {
@@ -141,3 +146,39 @@ func (r *Router) forwardedWait(ws *servedWaits, f frame, done func(answer)) {
 
 // maxAge bounds for how long another node may say that its client has waited, in ms.
 const maxAge = 365 * 24 * 60 * 60 * 1000
+
+// waitConns are the connections that the waits of other nodes come on, by origin. What
+// is left of a connection that broke may be read after the next one has brought what
+// became of it: a wait that is over by then would begin anew, and take for nobody.
+type waitConns struct {
+	mu       sync.Mutex
+	byOrigin map[uint64]waitConn
+}
+
+type waitConn struct {
+	conn *servedWaits
+	last uint64 // the id of its last frame: those of a node grow from one connection to the next
+	at   time.Time
+}
+
+// staleConn is after what time an origin that has been silent is forgotten.
+const staleConn = time.Hour
+
+// newest reports whether a frame does not come on a connection that has a successor.
+func (wc *waitConns) newest(origin uint64, conn *servedWaits, frame uint64) bool {
+	wc.mu.Lock()
+	defer wc.mu.Unlock()
+	now := time.Now()
+	known, ok := wc.byOrigin[origin]
+	switch {
+	case ok && known.conn != conn && frame <= known.last:
+		return false
+	case !ok:
+		if wc.byOrigin == nil {
+			wc.byOrigin = map[uint64]waitConn{}
+		}
+		maps.DeleteFunc(wc.byOrigin, func(_ uint64, c waitConn) bool { return now.Sub(c.at) > staleConn })
+	}
+	wc.byOrigin[origin] = waitConn{conn, frame, now}
+	return true
+}

@@ -58,6 +58,8 @@ type Router struct {
 	waits  waits
 	links  links
 
+	waitConns waitConns
+
 	mu       sync.Mutex
 	outboxes map[string]*outbox
 	leaders  map[string]string // last known leader of groups without a replica here
