@@ -115,7 +115,7 @@ func (r *rig) config(name string, groups map[string]*group.Group) Config {
 		},
 		Query:   func(name string, in []byte) ([]byte, error) { return append([]byte(name+":"), in...), nil },
 		Receive: func(in []byte) ([]byte, error) { return r.receive(name, in) },
-		Timeout: 10 * time.Second, Log: slog.New(slog.DiscardHandler),
+		Compile: oneLine{}.Compile, Timeout: 10 * time.Second, Log: slog.New(slog.DiscardHandler),
 	}
 }
 
@@ -136,6 +136,7 @@ func (r *rig) group(host *simnet.Host, name string) *group.Group {
 			return group.Space{Level: group.Level(r.level.Load()), Free: 7 << 20, Room: 6 << 20}
 		},
 		MemoryFull: r.memoryFull.Load,
+		Scripts:    oneLine{}, Owns: func(key []byte) bool { return r.table.Region(key) == name },
 
 		Ask:   func(_ string, done func(group.Pulse, error)) { done(group.Pulse{}, ErrUnreachable) }, // nobody is there
 		Fatal: func(err error) { r.t.Errorf("group %s: %v", name, err) },
