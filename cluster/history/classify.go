@@ -15,11 +15,12 @@ import (
 var ErrNotSent = errors.New("history: not sent")
 
 // refusals are the error prefixes that stand for "not done". Clients repeat some of
-// them by themselves. NOSCRIPT is one: nothing was run.
+// them by themselves. NOSCRIPT is one: nothing was run. EXECABORT is what EXEC says when
+// a command was refused.
 var refusals = map[string]bool{
 	"CLUSTERDOWN": true, "TRYAGAIN": true, "LOADING": true, "READONLY": true, "MASTERDOWN": true,
 	"NOREPLICAS": true, "MISCONF": true, "OOM": true, "BUSY": true, "NOSCRIPT": true,
-	"NOAUTH": true, "WRONGPASS": true, "NOPERM": true, "CROSSSLOT": true,
+	"EXECABORT": true, "NOAUTH": true, "WRONGPASS": true, "NOPERM": true, "CROSSSLOT": true,
 }
 
 // plainTexts are the starts of ERR texts that are about the way to a group, not

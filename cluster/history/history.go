@@ -51,6 +51,31 @@ type Op struct {
 	Garbled bool
 	// Batch is not 0 for commands that were sent at once, in the order recorded.
 	Batch int
+	// Calls are the commands of a transaction, of which Args is then EXEC alone, and
+	// Watched what its client had read of the keys that it watched: if one of them reads
+	// otherwise now, EXEC must answer nil and do nothing.
+	Calls   [][]string
+	Watched []Read
+	// Gone is set when the client itself broke the connection while it waited.
+	Gone bool
+}
+
+// Read is a command that reads, and what it answered.
+type Read struct {
+	Args  []string
+	Reply resp.Value
+}
+
+// commands returns all that the operation asks.
+func (o *Op) commands() [][]string {
+	if o.Calls == nil {
+		return [][]string{o.Args}
+	}
+	list := slices.Clone(o.Calls)
+	for _, w := range o.Watched {
+		list = append(list, w.Args)
+	}
+	return list
 }
 
 // Recorder keeps the history of a run. It is safe for concurrent use.
@@ -139,6 +164,44 @@ func (r *Recorder) end(first, n int, replies []resp.Value, err error) {
 		op.Outcome = Classify(resp.Value{}, err)
 		op.Err, op.Garbled = err.Error(), errors.Is(err, resp.ErrProtocol)
 	}
+}
+
+// Exec records a transaction as one operation: do sends MULTI, the calls and EXEC at
+// once, over the connection on which what was watched was read.
+func (r *Recorder) Exec(client int, node string, watched []Read, calls [][]string, do func(commands [][]string) ([]resp.Value, error)) (resp.Value, error) {
+	first := r.begin(client, node, [][]string{{"EXEC"}})
+	r.mu.Lock()
+	r.ops[first].Calls, r.ops[first].Watched = calls, watched
+	r.mu.Unlock()
+	commands := slices.Concat([][]string{{"MULTI"}}, calls, [][]string{{"EXEC"}})
+	replies, err := do(commands)
+	if err == nil && len(replies) < len(commands) {
+		err = errTooFew
+	}
+	var last []resp.Value
+	if err == nil {
+		last = replies[len(replies)-1:]
+	}
+	r.end(first, 1, last, err)
+	if err != nil {
+		return resp.Value{}, err
+	}
+	return last[0], nil
+}
+
+// Wait records a command that may wait. gone reports whether the client has broken the
+// connection itself.
+func (r *Recorder) Wait(client int, node string, args []string, gone func() bool, do func(commands [][]string) ([]resp.Value, error)) error {
+	first := r.begin(client, node, [][]string{args})
+	replies, err := do([][]string{args})
+	if err == nil && len(replies) < 1 {
+		err = errTooFew
+	}
+	r.end(first, 1, replies, err)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ops[first].Gone = err != nil && gone()
+	return err
 }
 
 // Ops returns the history so far, in the order of calls. An operation that still

@@ -3,6 +3,7 @@ package history
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -69,6 +70,8 @@ func (c *Client) command(k *key) []string {
 		)
 	case Pair:
 		return c.pair(name+"a", name+"b")
+	case Shared:
+		return c.shared(name)
 	case Lock:
 		return c.lock(name)
 	}
@@ -93,6 +96,48 @@ func (c *Client) pair(a, b string) []string {
 	)
 }
 
+// shared is what else is done with the keys of transactions, by scripts and without.
+func (c *Client) shared(name string) []string {
+	a, b, n, s := name+"a", name+"b", name+"n", name+"s"
+	if c.rng.IntN(2) == 0 {
+		a, b = b, a
+	}
+	switch c.rng.IntN(14) {
+	case 0:
+		return c.run(limitScript, cmd(n), strconv.Itoa(2+c.rng.IntN(10)))
+	case 1:
+		return c.run(moveScript, cmd(a, b))
+	case 2, 3:
+		return c.run(casScript, cmd(a), c.last[a], c.value())
+	case 4:
+		return c.run(timeScript, cmd(a), c.value())
+	case 5:
+		return c.run(peekScript, cmd(a, n))
+	case 6:
+		return c.run(slowScript, cmd(a), c.value(), strconv.Itoa(c.rng.IntN(c.w.o.Spin)))
+	case 7:
+		return c.run(drawScript, cmd(s, n))
+	}
+	return c.pick(
+		cmd("SET", a, c.value()), cmd("DEL", n), cmd("SADD", s, c.small("m")), cmd("SREM", s, c.small("m")),
+		cmd("GET", a), cmd("GET", a), cmd("MGET", a, b, n), cmd("SMEMBERS", s),
+	)
+}
+
+// transaction returns what a transaction watches and reads first, and its commands.
+func (c *Client) transaction(name string) (watched []string, calls [][]string) {
+	a, b, n, s := name+"a", name+"b", name+"n", name+"s"
+	switch c.rng.IntN(4) {
+	case 0:
+		return nil, [][]string{cmd("SET", a, c.value()), cmd("INCR", n), cmd("GET", b)}
+	case 1:
+		return cmd(a, b), [][]string{cmd("SET", b, c.value()), cmd("SET", a, c.value()), cmd("SADD", s, c.small("m")), cmd("GET", n)}
+	case 2:
+		return cmd(a), [][]string{cmd("SET", a, c.value()), cmd("GET", b), cmd("SCARD", s)}
+	}
+	return cmd(n), [][]string{cmd("INCRBY", n, c.amount()), cmd("GETSET", a, c.value())}
+}
+
 // ttl returns a time to live, in ms.
 func (c *Client) ttl() string {
 	o := c.w.o
@@ -108,9 +153,9 @@ func (c *Client) lock(name string) []string {
 	n := c.rng.IntN(20)
 	switch {
 	case mine && n < 5:
-		return c.evalsha(releaseSHA, releaseText, name, token)
+		return c.evalsha(releaseSHA, releaseText, cmd(name), token)
 	case mine && n < 10:
-		return c.evalsha(extendSHA, extendText, name, token, c.ttl(), strconv.Itoa(c.rng.IntN(2)))
+		return c.evalsha(extendSHA, extendText, cmd(name), token, c.ttl(), strconv.Itoa(c.rng.IntN(2)))
 	case mine && n < 12:
 		delete(c.tokens, name)
 	case mine && n == 12: // it does not know that it has it
@@ -124,14 +169,19 @@ func (c *Client) lock(name string) []string {
 	return cmd("GET", name)
 }
 
+func (c *Client) run(s *script, keys []string, argv ...string) []string {
+	return c.evalsha(s.sha, s.text, keys, argv...)
+}
+
 // evalsha runs a script by its SHA1, or by its text when that was not known.
-func (c *Client) evalsha(sha, text, name string, argv ...string) []string {
-	args := cmd("EVALSHA", sha, "1", name)
-	if c.script {
-		c.script = false
-		args = cmd("EVAL", text, "1", name)
+func (c *Client) evalsha(sha, text string, keys []string, argv ...string) []string {
+	args := cmd("EVALSHA", sha)
+	if c.unknown[sha] {
+		delete(c.unknown, sha)
+		args = cmd("EVAL", text)
 	}
-	return append(args, argv...)
+	args = append(args, strconv.Itoa(len(keys)))
+	return slices.Concat(args, keys, argv)
 }
 
 // sawLock remembers who has a lock, as far as the client can know.

@@ -37,15 +37,28 @@ func (r reader) keys(args []string) []string {
 	return keys
 }
 
-// readOnly reports whether a command changes nothing whatever the state.
-func (r reader) readOnly(args []string) bool {
+// keysOf returns the keys of all commands of an operation.
+func (r reader) keysOf(op *Op) (keys []string) {
+	for _, args := range op.commands() {
+		keys = append(keys, r.keys(args)...)
+	}
+	return keys
+}
+
+// readOnly reports whether an operation changes nothing whatever the state.
+func (r reader) readOnly(op *Op) bool {
+	return !slices.ContainsFunc(op.commands(), func(args []string) bool { return !r.has(args, command.ReadOnly) })
+}
+
+// has reports whether a command of the machine has a flag.
+func (r reader) has(args []string, flag command.Flags) bool {
 	cmd := r.table.Lookup(callOf(args).Args)
-	return cmd != nil && cmd.Has(command.ReadOnly)
+	return cmd != nil && cmd.Has(flag)
 }
 
 // harmless are commands that touch no key or only prepare: they are counted, and
 // not judged.
-var harmless = wordSet("ping echo script info hello auth select client time dbsize command config")
+var harmless = wordSet("ping echo script info hello auth select client time dbsize command config watch")
 
 // partitions parts the history into what can be judged separately, in the order of
 // first calls. What cannot be judged at all is left over.
@@ -53,7 +66,7 @@ func (r reader) partitions(ops []Op) (parts []*partition, left []*Op) {
 	sets := union{}
 	first := make([]string, len(ops))
 	for i := range ops {
-		keys := r.keys(ops[i].Args)
+		keys := r.keysOf(&ops[i])
 		if len(keys) == 0 {
 			if len(ops[i].Args) == 0 || !harmless[strings.ToLower(ops[i].Args[0])] {
 				left = append(left, &ops[i])
@@ -114,20 +127,26 @@ func (p *partition) isLock() bool {
 // there is none.
 func (p *partition) foreign(lock bool) *Op {
 	for _, op := range p.ops {
-		ok := false
-		switch name := strings.ToLower(op.Args[0]); {
-		case lock:
-			_, ok = parseLock(op.Args)
-		case name == "set":
-			ok = !slices.ContainsFunc(op.Args[min(3, len(op.Args)):], hasTTL)
-		default:
-			ok = judged[name]
-		}
-		if !ok {
-			return op
+		for _, args := range op.commands() {
+			ok := isJudged(args)
+			if lock {
+				_, ok = parseLock(args)
+			}
+			if !ok {
+				return op
+			}
 		}
 	}
 	return nil
+}
+
+// isJudged reports whether values can be asked about a command.
+func isJudged(args []string) bool {
+	name := strings.ToLower(args[0])
+	if name == "set" {
+		return !slices.ContainsFunc(args[min(3, len(args)):], hasTTL)
+	}
+	return judged[name] || findScript(args) != nil
 }
 
 // hasTTL reports whether an option of SET is about a time to live.
@@ -144,7 +163,7 @@ func hasTTL(option string) bool {
 func (r reader) relevant(ops []*Op) []*Op {
 	var kept []*Op
 	for _, op := range ops {
-		if op.Outcome == Answered || op.Outcome == Unknown && !r.readOnly(op.Args) {
+		if op.Outcome == Answered || op.Outcome == Unknown && !r.readOnly(op) {
 			kept = append(kept, op)
 		}
 	}
@@ -159,16 +178,17 @@ func FinalReads(ops []Op) [][]string {
 	var reads [][]string
 	seen := map[string]int{} // the key's place in reads, from 1
 	for i := range ops {
-		args := ops[i].Args
-		for _, k := range r.keys(args) {
-			if seen[k] == 0 {
-				reads = append(reads, []string{"GET", k})
-				seen[k] = len(reads)
-			}
-			if c, ok := contents[r.kind(args)]; ok {
-				read := slices.Clone(c.read)
-				read[1] = k
-				reads[seen[k]-1] = read
+		for _, args := range ops[i].commands() {
+			for _, k := range r.keys(args) {
+				if seen[k] == 0 {
+					reads = append(reads, []string{"GET", k})
+					seen[k] = len(reads)
+				}
+				if c, ok := contents[r.kind(args)]; ok {
+					read := slices.Clone(c.read)
+					read[1] = k
+					reads[seen[k]-1] = read
+				}
 			}
 		}
 	}

@@ -1,8 +1,11 @@
 package history
 
 import (
+	"context"
 	"errors"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -10,6 +13,7 @@ import (
 	"time"
 
 	"phonond/fsm"
+	"phonond/fsm/lua"
 	"phonond/redisproto/command"
 	"phonond/redisproto/resp"
 )
@@ -28,6 +32,9 @@ const (
 	expiresEarly  defect = "its clock runs fast"
 	crossesReply  defect = "a pipeline's replies are in another order"
 	swapsPipeline defect = "a pipeline is done in another order"
+	ignoresWatch  defect = "EXEC does not look at what was watched"
+	halfExec      defect = "half of a transaction is lost"
+	splitScript   defect = "a script's effects are not applied where it read"
 )
 
 // server is one machine behind a lock, and a network that is slow and loses
@@ -42,12 +49,13 @@ type server struct {
 	m     *fsm.Machine
 	log   []fsm.Entry
 	late  sync.WaitGroup
+	lua   *lua.Engine
 }
 
 var errReset = errors.New("connection reset by peer")
 
 func newServer(seed uint64, d defect) *server {
-	s := &server{defect: d, rng: rand.New(rand.NewPCG(seed, 99)), start: time.Now(), table: fsm.DataCommands()}
+	s := &server{defect: d, rng: rand.New(rand.NewPCG(seed, 99)), start: time.Now(), table: fsm.DataCommands(), lua: lua.New(lua.Limits{})}
 	s.rebuild(nil)
 	s.apply(fsm.Request{Kind: fsm.OpenOrigin, Origin: 1, Node: "n"})
 	for _, args := range Setup() {
@@ -87,6 +95,47 @@ func (s *server) run(args []string) resp.Value {
 	return s.apply(fsm.Request{Kind: fsm.Run, Origin: 1, Seq: seq, Acked: seq, Calls: []command.Call{callOf(args)}})[0].Replies[0]
 }
 
+// script does one that is not of the machine, as Lua says.
+func (s *server) script(args []string) resp.Value {
+	text := ""
+	for _, known := range append(slices.Collect(maps.Values(modelled)), fillScript) {
+		if known.sha == shaIn(args) {
+			text = known.text
+		}
+	}
+	if args[0] == "EVALSHA" && s.rng.IntN(10) == 0 {
+		return resp.ErrNoScript
+	}
+	keys, argv := scriptArgs(args)
+	return s.lua.Run(context.Background(), luaHost{s}, shaIn(args), text, bytesOf(keys), bytesOf(argv))
+}
+
+func bytesOf(list []string) [][]byte {
+	out := make([][]byte, len(list))
+	for i, s := range list {
+		out[i] = []byte(s)
+	}
+	return out
+}
+
+type luaHost struct{ s *server }
+
+func (h luaHost) Call(args [][]byte) resp.Value {
+	list := make([]string, len(args))
+	for i, a := range args {
+		list[i] = string(a)
+	}
+	v := h.s.run(list)
+	if list[0] == "GET" && h.s.wrong(splitScript, 10) {
+		h.s.run([]string{"SET", list[1], "of another"})
+		h.s.run([]string{"DEL", list[1]})
+	}
+	return v
+}
+
+func (h luaHost) Allowed([][]byte) (allowed, known bool) { return true, true }
+func (h luaHost) Log(int, string)                        {}
+
 // chance is true once in n times.
 func (s *server) chance(n int) bool {
 	s.mu.Lock()
@@ -100,6 +149,9 @@ func (s *server) wrong(d defect, often int) bool { return s.defect == d && s.rng
 func (s *server) locked(args []string) resp.Value {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if findScript(args) != nil {
+		return s.script(args)
+	}
 	write := s.table.Lookup(callOf(args).Args).Write != nil
 	before := s.m.Digest()
 	if !write && s.wrong(readsStale, 20) && len(s.log) > 10 {
@@ -134,25 +186,83 @@ func (s *server) travel() {
 	time.Sleep(d)
 }
 
+// session is a connection.
+type session struct {
+	*server
+	watched map[string]string // values by key
+}
+
+// watch answers WATCH.
+func (s *session) watch(keys []string) resp.Value {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, key := range keys {
+		s.watched[key] = textOf("GET", s.run([]string{"GET", key}))
+	}
+	return resp.OK
+}
+
+// exec answers EXEC.
+func (s *server) exec(watched map[string]string, calls [][]string) resp.Value {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, value := range watched {
+		if s.defect != ignoresWatch && textOf("GET", s.run([]string{"GET", key})) != value {
+			return resp.NullArray
+		}
+	}
+	before := s.log
+	var replies []resp.Value
+	for i, args := range calls {
+		replies = append(replies, s.run(args))
+		if i == 0 {
+			before = s.log
+		}
+	}
+	if s.wrong(halfExec, 10) {
+		s.rebuild(before)
+	}
+	return resp.List(replies...)
+}
+
 // serve answers commands that were sent at once.
-func (s *server) serve(commands [][]string) ([]resp.Value, error) {
+func (s *session) serve(commands [][]string) ([]resp.Value, error) {
+	switch commands[0][0] {
+	case "WATCH":
+		watched := s.watch(commands[0][1:])
+		replies, err := s.server.serve(commands[1:], s.locked)
+		return append([]resp.Value{watched}, replies...), err
+	case "UNWATCH":
+		clear(s.watched)
+		return []resp.Value{resp.OK}, nil
+	case "MULTI":
+		watched, calls := s.watched, commands[1:len(commands)-1]
+		s.watched = map[string]string{}
+		replies, err := s.server.serve([][]string{{"EXEC"}}, func([]string) resp.Value { return s.exec(watched, calls) })
+		return append(make([]resp.Value, len(commands)-1), replies...), err
+	}
+	return s.server.serve(commands, s.locked)
+}
+
+// serve does commands, each by do.
+func (s *server) serve(commands [][]string, do func(args []string) resp.Value) ([]resp.Value, error) {
 	s.travel()
 	if s.defect == swapsPipeline && len(commands) > 1 && s.chance(2) {
 		commands = append([][]string{commands[1], commands[0]}, commands[2:]...)
-		replies, err := s.each(commands)
+		replies, err := s.each(commands, do)
 		if len(replies) > 1 {
 			replies[0], replies[1] = replies[1], replies[0]
 		}
 		return replies, err
 	}
-	replies, err := s.each(commands)
+	replies, err := s.each(commands, do)
 	if s.defect == crossesReply && len(replies) > 1 && s.chance(2) {
 		replies[0], replies[1] = replies[1], replies[0]
 	}
 	return replies, err
 }
 
-func (s *server) each(commands [][]string) (replies []resp.Value, err error) {
+func (s *server) each(commands [][]string, do func(args []string) resp.Value) (replies []resp.Value, err error) {
 	for _, args := range commands {
 		switch {
 		case s.chance(40):
@@ -160,19 +270,19 @@ func (s *server) each(commands [][]string) (replies []resp.Value, err error) {
 		case s.chance(60): // the request is lost
 			return replies, errReset
 		case s.chance(60): // the reply is
-			s.locked(args)
+			do(args)
 			if s.defect == liesUnknown {
-				s.locked(args)
+				do(args)
 			}
 			return replies, errReset
 		case s.chance(60): // the request takes very long
 			s.late.Go(func() {
 				time.Sleep(time.Second)
-				s.locked(args)
+				do(args)
 			})
 			replies = append(replies, resp.Err("TIMEOUT outcome unknown"))
 		default:
-			replies = append(replies, s.locked(args))
+			replies = append(replies, do(args))
 		}
 	}
 	s.travel()
@@ -187,10 +297,12 @@ func record(t *testing.T, seed uint64, clients, steps int, d defect, o Options) 
 		w := NewWorkload(rand.New(rand.NewPCG(seed, 0)), o)
 		var running sync.WaitGroup
 		for n := range clients {
-			c := w.Client(n)
+			c, conn := w.Client(n), &session{s, map[string]string{}}
 			running.Go(func() {
 				for range steps {
-					c.Turn(r, "n", s.serve)
+					if err := c.Turn(r, "n", conn.serve); err != nil {
+						conn = &session{s, map[string]string{}}
+					}
 					s.travel()
 				}
 			})
@@ -228,7 +340,7 @@ func TestGoodServerIsNotAccused(t *testing.T) {
 		}
 		t.Logf("seed %d: %d operations, %d keys, %d unknown, %d steps, most %d", seed, report.Ops, report.Keys, report.Unknowns, report.Steps, report.MostSteps)
 	}
-	for kind := range strings.FieldsSeq("set get getset getdel append incr decrby hset hincrby hgetall sadd smembers rpush lpop lrange zadd zincrby zrange mset mget del evalsha pttl") {
+	for kind := range strings.FieldsSeq("set get getset getdel append incr decrby hset hincrby hgetall sadd smembers rpush lpop lrange zadd zincrby zrange mset mget del evalsha eval exec pttl") {
 		if kinds[kind].Answered < 10 {
 			t.Errorf("%s was answered %d times", kind, kinds[kind].Answered)
 		}
@@ -239,6 +351,7 @@ func TestGoodServerIsNotAccused(t *testing.T) {
 func TestDefectsAreCaught(t *testing.T) {
 	for _, d := range []defect{
 		losesWrite, appliesTwice, readsStale, liesRefused, liesUnknown, tearsMSET, expiresEarly, crossesReply, swapsPipeline,
+		ignoresWatch, halfExec, splitScript,
 	} {
 		t.Run(string(d), func(t *testing.T) {
 			for seed := range uint64(5) {

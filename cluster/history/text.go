@@ -71,16 +71,14 @@ func instant(t time.Duration) string {
 // String returns the operation in one line: its times in seconds since the start
 // of the run, who asked what where, and what became of it.
 func (o *Op) String() string {
-	words := make([]string, len(o.Args))
-	for i, a := range o.Args {
-		words[i] = word(a)
-	}
-	line := fmt.Sprintf("%12s %12s  c%d@%s  %s -> ", instant(o.Call), instant(o.Return), o.Client, o.Node, strings.Join(words, " "))
+	line := fmt.Sprintf("%12s %12s  c%d@%s  %s -> ", instant(o.Call), instant(o.Return), o.Client, o.Node, o.asked())
 	name := ""
 	if len(o.Args) > 0 {
 		name = o.Args[0]
 	}
 	switch {
+	case o.Gone:
+		line += "the client went away"
 	case o.Err != "":
 		line += o.Outcome.String() + ": " + shorten(o.Err)
 	case o.Outcome != Answered:
@@ -92,4 +90,24 @@ func (o *Op) String() string {
 		line += fmt.Sprintf("  (pipeline %d)", o.Batch)
 	}
 	return line
+}
+
+// asked returns what the client asked.
+func (o *Op) asked() string {
+	line := words(o.Args)
+	for _, args := range o.Calls {
+		line += "; " + words(args)
+	}
+	for _, w := range o.Watched {
+		line += fmt.Sprintf(" (watched: %s is %s)", words(w.Args), shorten(textOf(w.Args[0], w.Reply)))
+	}
+	return line
+}
+
+func words(args []string) string {
+	list := make([]string, len(args))
+	for i, a := range args {
+		list[i] = word(a)
+	}
+	return strings.Join(list, " ")
 }

@@ -78,6 +78,9 @@ func newValues(table *fsm.Table, keys []string) *values {
 func (v *values) start() any { return string(fsm.AppendCalls(nil, nil)) }
 
 func (v *values) step(state any, op *Op) (fits bool, next any) {
+	if len(op.Watched) > 0 && op.Outcome == Answered && isNil(op.Reply) {
+		return true, state // it may be given up for any reason, if it did nothing
+	}
 	r := v.do(state.(string), op)
 	if op.Outcome == Unknown {
 		return r.next != state, r.next
@@ -94,11 +97,11 @@ func (v *values) describe(state any) string {
 	}
 	var lines []string
 	for _, c := range calls {
-		words := make([]string, len(c.Args))
+		args := make([]string, len(c.Args))
 		for i, a := range c.Args {
-			words[i] = word(string(a))
+			args[i] = string(a)
 		}
-		lines = append(lines, strings.Join(words, " "))
+		lines = append(lines, words(args))
 	}
 	if lines == nil {
 		return "no key"
@@ -112,17 +115,44 @@ func (v *values) do(state string, op *Op) result {
 		return r
 	}
 	v.put(state)
-	call := callOf(op.Args)
-	r := result{next: state}
-	if v.table.Lookup(call.Args).Read != nil {
-		r.reply = textOf(op.Args[0], v.m.Read(call))
-	} else {
-		r.reply = textOf(op.Args[0], v.run(call)[0])
+	r := result{reply: v.execute(op), next: state}
+	if !(reader{v.table}).readOnly(op) {
 		r.next = v.state()
 		v.at = r.next
 	}
 	v.done[doing{state, op}] = r
 	return r
+}
+
+// execute runs an operation in the state that the machine is in.
+func (v *values) execute(op *Op) (reply string) {
+	if op.Calls == nil {
+		return textOf(op.Args[0], v.command(op.Args, op.Reply))
+	}
+	for _, w := range op.Watched {
+		if textOf(w.Args[0], v.command(w.Args, w.Reply)) != textOf(w.Args[0], w.Reply) {
+			return textOf("", resp.NullArray)
+		}
+	}
+	replies := make([]resp.Value, len(op.Calls))
+	for i, args := range op.Calls {
+		replies[i] = v.command(args, resp.Value{})
+	}
+	return textOf("", resp.List(replies...))
+}
+
+// command runs one command. told is what the client was told: of what is drawn, the
+// model does not know better.
+func (v *values) command(args []string, told resp.Value) resp.Value {
+	if s := findScript(args); s != nil {
+		keys, argv := scriptArgs(args)
+		return s.do(func(args ...string) resp.Value { return v.command(args, resp.Value{}) }, keys, argv, told)
+	}
+	call := callOf(args)
+	if v.table.Lookup(call.Args).Read != nil {
+		return v.m.Read(call)
+	}
+	return v.run(call)[0]
 }
 
 // put brings the machine into a state.

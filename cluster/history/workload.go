@@ -3,6 +3,7 @@ package history
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -30,6 +31,11 @@ type Options struct {
 	// Pipeline is which part of the steps are pipelines, default 0.1; negative for
 	// none.
 	Pipeline float64
+	// Transactions is which part of the steps are transactions, default 0.06; negative
+	// for none.
+	Transactions float64
+	// Spin bounds how often a slow script goes round, default 1000.
+	Spin int
 	// Kinds are what is worked on, default all.
 	Kinds []Kind
 }
@@ -41,7 +47,7 @@ const maxPipeline = 5
 type Kind string
 
 // The kinds of keys. A pair is two strings with one tag that are mostly written and
-// read together.
+// read together. Shared are some keys with one tag that transactions and scripts use.
 const (
 	Register  Kind = "register"
 	Counter   Kind = "counter"
@@ -50,11 +56,14 @@ const (
 	Set       Kind = "set"
 	SortedSet Kind = "zset"
 	Pair      Kind = "pair"
+	Shared    Kind = "shared"
 	Lock      Kind = "lock"
 )
 
 // Kinds returns all kinds.
-func Kinds() []Kind { return []Kind{Register, Counter, Hash, List, Set, SortedSet, Pair, Lock} }
+func Kinds() []Kind {
+	return []Kind{Register, Counter, Hash, List, Set, SortedSet, Pair, Shared, Lock}
+}
 
 func (o Options) withDefaults() Options {
 	set := func(n *int, value int) {
@@ -78,6 +87,10 @@ func (o Options) withDefaults() Options {
 	if o.Pipeline == 0 {
 		o.Pipeline = 0.1
 	}
+	if o.Transactions == 0 {
+		o.Transactions = 0.06
+	}
+	set(&o.Spin, 1000)
 	if o.Kinds == nil {
 		o.Kinds = Kinds()
 	}
@@ -101,9 +114,12 @@ func NewWorkload(rng *rand.Rand, o Options) *Workload {
 	return &Workload{o: o.withDefaults(), seed: rng.Uint64(), crowds: map[int]*crowd{}}
 }
 
-// crowd is clients that use the same keys: a few in turn, so that they meet, and
-// one of each kind that lives long.
-type crowd struct{ short, long []*slot }
+// crowd is clients that use the same keys: a few in turn, so that they meet, one of
+// each kind that lives long, and those of transactions.
+type crowd struct {
+	short, long []*slot
+	shared      *slot
+}
 
 // activeSlots is how many keys a crowd uses at once, beside the long-lived ones.
 const activeSlots = 3
@@ -111,9 +127,14 @@ const activeSlots = 3
 // longShare is one in how many commands goes to a long-lived key.
 const longShare = 16
 
-// slot is a place for a key, which is replaced from time to time.
+// sharedShare is one in how many commands goes to the keys of transactions.
+const sharedShare = 8
+
+// slot is a place for a key, which is replaced from time to time, by one of its kind if
+// it has any.
 type slot struct {
-	*key
+	key  *key
+	kind Kind
 	long bool
 }
 
@@ -133,14 +154,16 @@ type Client struct {
 	writes int               // counts the values, which are unique
 	tokens map[string]string // of locks that the client has, or thinks it may have
 	used   map[string]*key   // the keys of the last step, by the name in the command
-	script bool              // send the next script's text
+	last   map[string]string // what it read last of keys that are compared and set
+	// unknown are the scripts, by SHA1, whose text is to be sent.
+	unknown map[string]bool
 }
 
 // Client returns the client of that number; ask for each number once.
 func (w *Workload) Client(number int) *Client {
 	return &Client{
 		w: w, number: number, rng: rand.New(rand.NewPCG(w.seed, uint64(number))),
-		tokens: map[string]string{}, used: map[string]*key{},
+		tokens: map[string]string{}, used: map[string]*key{}, last: map[string]string{}, unknown: map[string]bool{},
 	}
 }
 
@@ -178,7 +201,7 @@ func (c *Client) next() []string {
 func (c *Client) Saw(args []string, v resp.Value, err error) {
 	outcome := Classify(v, err)
 	if v.IsError() && strings.HasPrefix(v.Str, "NOSCRIPT ") {
-		c.script = true
+		c.unknown[shaIn(args)] = true
 	}
 	name := firstKey(args)
 	k := c.used[name]
@@ -188,8 +211,11 @@ func (c *Client) Saw(args []string, v resp.Value, err error) {
 	if outcome == Unknown {
 		c.w.sawUnknown(k)
 	}
-	if k.kind == Lock {
+	switch {
+	case k.kind == Lock:
 		c.sawLock(name, args, v, outcome)
+	case k.kind == Shared && args[0] == "GET" && v.Kind == resp.Bulk:
+		c.last[name] = v.Str
 	}
 }
 
@@ -204,6 +230,9 @@ func firstKey(args []string) string {
 // Turn makes one step and records it: do sends the commands at once over one
 // connection and returns the replies, or those that came before an error.
 func (c *Client) Turn(r *Recorder, node string, do func(commands [][]string) ([]resp.Value, error)) error {
+	if c.rng.Float64() < c.w.o.Transactions {
+		return c.transact(r, node, do)
+	}
 	commands := c.Step()
 	replies, err := r.Pipeline(c.number, node, commands, do)
 	for i, args := range commands {
@@ -216,34 +245,88 @@ func (c *Client) Turn(r *Recorder, node string, do func(commands [][]string) ([]
 	return err
 }
 
+// transact does a transaction: it watches keys and reads them, and then lets all
+// commands be done if they are as they were.
+func (c *Client) transact(r *Recorder, node string, do func(commands [][]string) ([]resp.Value, error)) error {
+	k := c.w.takeShared(c)
+	names, calls := c.transaction(k.name)
+	var watched []Read
+	if names != nil {
+		commands := [][]string{append(cmd("WATCH"), names...)}
+		for _, name := range names {
+			commands = append(commands, cmd("GET", name))
+		}
+		replies, err := r.Pipeline(c.number, node, commands, do)
+		if err != nil {
+			return err
+		}
+		for i, v := range replies {
+			switch {
+			case v.IsError():
+				_, err := do([][]string{{"UNWATCH"}})
+				return err
+			case i > 0:
+				watched = append(watched, Read{commands[i], v})
+			}
+		}
+	}
+	v, err := r.Exec(c.number, node, watched, calls, do)
+	if Classify(v, err) == Unknown {
+		c.w.sawUnknown(k)
+	}
+	return err
+}
+
+// takeShared returns the keys of the client's next transaction.
+func (w *Workload) takeShared(c *Client) *key {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.use(w.crowd(c).shared, c)
+}
+
 // take returns a key for the client's next command.
 func (w *Workload) take(c *Client) *key {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	group := w.crowd(c)
+	s := group.short[c.rng.IntN(len(group.short))]
+	switch {
+	case c.rng.IntN(longShare) == 0:
+		s = group.long[c.rng.IntN(len(group.long))]
+	case c.rng.IntN(sharedShare) == 0 && slices.Contains(w.o.Kinds, Shared):
+		s = group.shared
+	}
+	return w.use(s, c)
+}
+
+// crowd returns the crowd that a client belongs to. The lock is held.
+func (w *Workload) crowd(c *Client) *crowd {
 	number := c.number / w.o.Share
 	group := w.crowds[number]
 	if group == nil {
-		group = &crowd{short: make([]*slot, activeSlots)}
+		group = &crowd{short: make([]*slot, activeSlots), shared: &slot{kind: Shared}}
 		for i := range group.short {
 			group.short[i] = &slot{}
 		}
 		for _, kind := range w.o.Kinds {
-			group.long = append(group.long, &slot{key: w.newKey(number, kind, true), long: true})
+			group.long = append(group.long, &slot{key: w.newKey(number, kind, true), kind: kind, long: true})
 		}
 		w.crowds[number] = group
 	}
-	s := group.short[c.rng.IntN(len(group.short))]
-	if c.rng.IntN(longShare) == 0 {
-		s = group.long[c.rng.IntN(len(group.long))]
-	}
-	if s.key == nil || s.left <= 0 || s.unknowns >= w.o.MaxUnknown {
-		kind := w.o.Kinds[c.rng.IntN(len(w.o.Kinds))]
-		if s.long {
-			kind = s.kind
+	return group
+}
+
+// use returns the key in a slot for one operation, a new one if the last has been used
+// enough. The lock is held.
+func (w *Workload) use(s *slot, c *Client) *key {
+	if s.key == nil || s.key.left <= 0 || s.key.unknowns >= w.o.MaxUnknown {
+		kind := s.kind
+		if kind == "" {
+			kind = w.o.Kinds[c.rng.IntN(len(w.o.Kinds))]
 		}
-		s.key = w.newKey(number, kind, s.long)
+		s.key = w.newKey(c.number/w.o.Share, kind, s.long)
 	}
-	s.left--
+	s.key.left--
 	return s.key
 }
 
@@ -256,7 +339,7 @@ func (w *Workload) newKey(crowd int, kind Kind, long bool) *key {
 	} else if kind == Lock {
 		k.left *= 4
 	}
-	if kind == Pair {
+	if kind == Pair || kind == Shared {
 		k.name = "{" + k.name + "}"
 	}
 	return k
