@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"phonond/fsm"
+	"phonond/redisproto/command"
 )
 
 // CheckOptions say how strictly a history is judged.
@@ -35,11 +36,17 @@ type CheckOptions struct {
 	// Well, if not 0, is the time in the history from which on every operation that
 	// is asked for has to be answered.
 	Well time.Duration
+	// Notice is how long it may take then until a client that waits is given what is
+	// there, and until nothing is given any more to one that has gone away. Default 2 s.
+	Notice time.Duration
 	// Workers is how many partitions are judged at once. Default GOMAXPROCS.
 	Workers int
 }
 
-const defaultSteps = 300_000
+const (
+	defaultSteps  = 300_000
+	defaultNotice = 2 * time.Second
+)
 
 // Violation is something that must not happen.
 type Violation struct {
@@ -61,6 +68,8 @@ type Report struct {
 	Longest               time.Duration    // that an operation took
 	Steps                 int              // of all searches
 	MostSteps             int              // of one search
+	Elements              int              // that went into queues
+	Swallowed             int              // of these, those that went to clients that had gone away
 	Violations            []Violation
 }
 
@@ -85,6 +94,9 @@ func (r *Report) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d operations on %d keys: %d of unknown outcome, %d refused; the longest took %v; %d violations\n",
 		r.Ops, r.Keys, r.Unknowns, r.Refusals, r.Longest.Round(time.Millisecond), len(r.Violations))
+	if r.Elements > 0 {
+		fmt.Fprintf(&b, "%d elements were waited for, of which %d went to clients that had gone away\n", r.Elements, r.Swallowed)
+	}
 	for _, kind := range slices.Sorted(maps.Keys(r.Kinds)) {
 		c := r.Kinds[kind]
 		fmt.Fprintf(&b, "  %-12s %8d answered %6d unknown %6d refused\n", kind, c.Answered, c.Unknown, c.Refused)
@@ -97,6 +109,9 @@ func (r *Report) String() string {
 func Check(ops []Op, o CheckOptions) Report {
 	if o.MaxSteps == 0 {
 		o.MaxSteps = defaultSteps
+	}
+	if o.Notice == 0 {
+		o.Notice = defaultNotice
 	}
 	if o.Workers == 0 {
 		o.Workers = runtime.GOMAXPROCS(0)
@@ -123,6 +138,7 @@ func Check(ops []Op, o CheckOptions) Report {
 type check struct {
 	reader
 	o      CheckOptions
+	mu     sync.Mutex // guards report while partitions are judged
 	report Report
 }
 
@@ -147,8 +163,8 @@ func (c *check) count(ops []Op) {
 			r.Refusals++
 		}
 		r.Kinds[name] = n
-		if op.Return != Never {
-			r.Longest = max(r.Longest, op.Return-op.Call)
+		if asked, endless := c.patience(op); op.Return != Never && !endless {
+			r.Longest = max(r.Longest, op.Return-op.Call-asked)
 		}
 	}
 }
@@ -168,13 +184,14 @@ func (c *check) single(ops []Op, left []*Op) {
 	var late, garbled, denied []*Op
 	for i := range ops {
 		op := &ops[i]
-		if c.o.MaxDuration > 0 && min(op.Return, last)-op.Call > c.o.MaxDuration {
+		asked, endless := c.patience(op)
+		if c.o.MaxDuration > 0 && !endless && min(op.Return, last)-op.Call > asked+c.o.MaxDuration {
 			late = append(late, op)
 		}
 		if op.Garbled {
 			garbled = append(garbled, op)
 		}
-		if c.o.Well > 0 && op.Call > c.o.Well && op.Outcome != Answered && !unknownScript(op) {
+		if c.o.Well > 0 && op.Call > c.o.Well && op.Outcome != Answered && !op.Gone && !unknownScript(op) {
 			denied = append(denied, op)
 		}
 	}
@@ -182,6 +199,15 @@ func (c *check) single(ops []Op, left []*Op) {
 	c.list("the answer is not in the protocol", garbled)
 	c.list(fmt.Sprintf("refused or of unknown outcome, though nothing was wrong any more since %s", instant(c.o.Well)), denied)
 	c.list("no model for it, so it cannot be judged", left)
+}
+
+// patience returns how long an operation has asked the node to wait.
+func (c *check) patience(op *Op) (asked time.Duration, endless bool) {
+	if !c.has(op.Args, command.Blocking) {
+		return 0, false
+	}
+	ms, _ := fsm.BlockTimeout(callOf(op.Args).Args)
+	return time.Duration(ms) * time.Millisecond, ms == 0
 }
 
 // unknownScript reports whether an operation was refused as any node may at any time:
@@ -223,6 +249,9 @@ func (c *check) judgeAll(parts []*partition) []judgement {
 }
 
 func (c *check) judge(p *partition) judgement {
+	if c.isQueue(p) {
+		return c.judgeQueue(p)
+	}
 	lock := p.isLock()
 	if op := p.foreign(lock); op != nil {
 		return judgement{violation: &Violation{
