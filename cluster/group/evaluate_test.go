@@ -160,6 +160,56 @@ func TestSlowScriptHoldsUpNothingElse(t *testing.T) {
 	})
 }
 
+// TestScriptIsNotStoppedInItsMiddle: a disk without room keeps it from writing, but not
+// from going on to.
+func TestScriptIsNotStoppedInItsMiddle(t *testing.T) {
+	bubble(t, func(r *rig) {
+		s := withSpace(r)
+		space := r.config
+		r.config = func(cfg *Config) {
+			space(cfg)
+			cfg.Scripts = lines{}
+		}
+		r.openAll()
+		n := r.leader()
+		n.must("SET", "k", "v")
+		s.all(SpaceLow)
+		if out := n.eval("SET KEYS[1] w", "k"); out.err != nil || !strings.HasPrefix(out.replies[0].Str, "MISCONF") {
+			t.Errorf("a script that begins to write: %+v", out)
+		}
+		if out := n.eval("GETDEL KEYS[1]\nSET KEYS[1]-moved $", "k"); out.err != nil || out.replies[0].IsError() {
+			t.Errorf("a script that has written: %+v", out)
+		}
+		if v, err := n.get("k-moved"); err != nil || v.Str != "v" {
+			t.Errorf("half of a script was done: %+v, %v", v, err)
+		}
+	}, "a", "b", "c")
+}
+
+// TestScriptsWaitInPeace: no majority takes an entry, a key is due, and scripts wait for
+// what is on its way. The leader must not turn in circles meanwhile, and time goes on.
+func TestScriptsWaitInPeace(t *testing.T) {
+	scripted(t, func(r *rig) {
+		n := r.leader()
+		n.must("SET", "k", "1")
+		n.must("SET", "short", "1", "PX", "50")
+		for _, s := range r.servers {
+			if name := string(s.ID); name != n.name {
+				r.disks[name].stall()
+			}
+		}
+		write := n.submit(n.request(call("INCR", "k")))
+		r.wait("an entry is on its way", func() bool { return !n.queue.drained() })
+		script := n.evaluate(n.request(call("EVAL", "INCR KEYS[1]", "1", "k")))
+		time.Sleep(3 * clockEvery)
+		for _, d := range r.disks {
+			d.repair()
+		}
+		<-write
+		<-script // whatever became of them
+	})
+}
+
 func TestScriptWhoseKeyIsNeverStillEndsAllTheSame(t *testing.T) {
 	scripted(t, func(r *rig) {
 		n := r.leader()

@@ -115,10 +115,12 @@ func (p *proposer) send(due bool) bool {
 	var first []*Call
 	var answers []*tried
 	if p.queue.scriptsWait() && p.late.Load() < maxLate {
-		if !p.queue.drained() {
+		switch {
+		case p.queue.drained():
+			first, answers = p.scripts(lead, stamp, wall)
+		case !due:
 			return false // they are evaluated when it is
 		}
-		first, answers = p.scripts(lead, stamp, wall)
 	}
 	calls, reads, offers := p.queue.take()
 	// The scripts' effects come before all else: only so are they what they would be

@@ -231,7 +231,10 @@ type scriptCalls struct {
 	*trial
 	db       int
 	readOnly bool
-	noMemory bool // commands that may take more are refused, unless it has written
+	noMemory bool // commands that may take more are refused
+	// wrote says that it has written: Redis stops no script in its middle, for then a
+	// part of what it does would be done.
+	wrote bool
 }
 
 func (s *scriptCalls) call(args [][]byte) resp.Value {
@@ -248,7 +251,7 @@ func (s *scriptCalls) call(args [][]byte) resp.Value {
 		return errScriptArity
 	case cmd.Has(command.Write) && s.readOnly:
 		return errScriptReadOnly
-	case cmd.Has(command.DenyOOM) && s.noMemory:
+	case cmd.Has(command.DenyOOM) && s.noMemory && !s.wrote:
 		return resp.ErrNoMemory
 	case cmd.Has(command.Write) && s.size+sizeOf(args) > maxEffects:
 		return errScriptEffects
@@ -261,12 +264,12 @@ func (s *scriptCalls) call(args [][]byte) resp.Value {
 	if slices.ContainsFunc(keys, func(key []byte) bool { return !s.g.owns(key) }) {
 		return errScriptForeign
 	}
-	if cmd.Has(command.DenyOOM) {
+	if cmd.Has(command.DenyOOM) && !s.wrote {
 		if why := s.g.refusal(s.g.cfg.Space()); why != nil {
 			return resp.Err("MISCONF " + why.Error())
 		}
 	}
-	s.noMemory = s.noMemory && !cmd.Has(command.Write) // Redis stops no script in its middle
+	s.wrote = s.wrote || cmd.Has(command.Write)
 	return s.trial.call(c)
 }
 
