@@ -229,9 +229,7 @@ func (s *server) exec(watched map[string]string, calls [][]string) resp.Value {
 func (s *session) serve(commands [][]string) ([]resp.Value, error) {
 	switch commands[0][0] {
 	case "WATCH":
-		watched := s.watch(commands[0][1:])
-		replies, err := s.server.serve(commands[1:], s.locked)
-		return append([]resp.Value{watched}, replies...), err
+		return s.server.serve(commands, func(args []string) resp.Value { return s.watch(args[1:]) })
 	case "UNWATCH":
 		clear(s.watched)
 		return []resp.Value{resp.OK}, nil

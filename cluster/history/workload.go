@@ -252,22 +252,9 @@ func (c *Client) transact(r *Recorder, node string, do func(commands [][]string)
 	names, calls := c.transaction(k.name)
 	var watched []Read
 	if names != nil {
-		commands := [][]string{append(cmd("WATCH"), names...)}
-		for _, name := range names {
-			commands = append(commands, cmd("GET", name))
-		}
-		replies, err := r.Pipeline(c.number, node, commands, do)
-		if err != nil {
+		var err error
+		if watched, err = c.watch(r, node, names, do); err != nil || watched == nil {
 			return err
-		}
-		for i, v := range replies {
-			switch {
-			case v.IsError():
-				_, err := do([][]string{{"UNWATCH"}})
-				return err
-			case i > 0:
-				watched = append(watched, Read{commands[i], v})
-			}
 		}
 	}
 	v, err := r.Exec(c.number, node, watched, calls, do)
@@ -275,6 +262,32 @@ func (c *Client) transact(r *Recorder, node string, do func(commands [][]string)
 		c.w.sawUnknown(k)
 	}
 	return err
+}
+
+// watch watches keys and reads them. It returns nil when that was refused: nothing is
+// watched then.
+func (c *Client) watch(r *Recorder, node string, names []string, do func(commands [][]string) ([]resp.Value, error)) ([]Read, error) {
+	// Not at once with what is read: both may take as long as a request may.
+	replies, err := r.Pipeline(c.number, node, [][]string{append(cmd("WATCH"), names...)}, do)
+	if err != nil || replies[0].IsError() {
+		return nil, err
+	}
+	var commands [][]string
+	for _, name := range names {
+		commands = append(commands, cmd("GET", name))
+	}
+	if replies, err = r.Pipeline(c.number, node, commands, do); err != nil {
+		return nil, err
+	}
+	var watched []Read
+	for i, v := range replies {
+		if v.IsError() {
+			_, err := do([][]string{{"UNWATCH"}})
+			return nil, err
+		}
+		watched = append(watched, Read{commands[i], v})
+	}
+	return watched, nil
 }
 
 // takeShared returns the keys of the client's next transaction.

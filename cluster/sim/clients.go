@@ -32,6 +32,54 @@ func (r *run) client(number int) {
 	}
 }
 
+// The clients of queues.
+const (
+	queues    = 2
+	producers = 1 // of each
+	consumers = 2
+	// The numbers under which they are in the history.
+	producerNumbers, consumerNumbers = 100, 200
+	// bringing is how long a producer waits between two elements, at most.
+	bringing = 800 * time.Millisecond
+)
+
+// producer is the life of a client that fills queues.
+func (r *run) producer(q *history.Queues, number int) {
+	work := q.Producer(number)
+	r.queueClient(number, func(name string, conn *clustertest.Client, rng *rand.Rand) error {
+		conn.SetDeadline(time.Now().Add(patience))
+		err := work.Turn(r.recorder, name, conn.TryPipeline)
+		time.Sleep(between(rng, 0, bringing))
+		return err
+	})
+}
+
+// consumer is the life of a client that waits for what comes there.
+func (r *run) consumer(q *history.Queues, number int) {
+	work := q.Consumer(number)
+	r.queueClient(number, func(name string, conn *clustertest.Client, _ *rand.Rand) error {
+		conn.SetDeadline(time.Time{}) // it may be asked to wait for ever, and hangs up itself
+		return work.Turn(r.recorder, name, conn.TryPipeline, conn.Close, r.ended)
+	})
+}
+
+// queueClient lets a client work at one node after another, as client does.
+func (r *run) queueClient(number int, turn func(name string, conn *clustertest.Client, rng *rand.Rand) error) {
+	rng := random(r.seed, fmt.Sprint("client ", number))
+	for !r.over() {
+		name := r.anyNode(rng)
+		conn, err := r.dial(name)
+		if err != nil {
+			time.Sleep(between(rng, 10*time.Millisecond, 500*time.Millisecond))
+			continue
+		}
+		for n := rng.IntN(40); n >= 0 && !r.over() && err == nil; n-- {
+			err = turn(name, conn, rng)
+		}
+		conn.Close()
+	}
+}
+
 func (r *run) over() bool {
 	select {
 	case <-r.ended:

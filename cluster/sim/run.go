@@ -36,6 +36,12 @@ const (
 	wellAfter = 2 * time.Second
 	// lockGrace is how late a lock may be given up then: the lead may yet go home.
 	lockGrace = 3 * time.Second
+	// notice is how long it may take then until a client that waits is given what is
+	// there, and nothing is given to one that is gone.
+	notice = 2 * time.Second
+	// putBack is how long what was on its way to clients that have gone away at the end
+	// may take to get back into its list.
+	putBack = 3 * time.Second
 	// patience is how long a client waits before it gives a connection up.
 	patience = 15 * time.Second
 	// readyWithin is how long one look at a node may take: it asks every group, some
@@ -56,6 +62,7 @@ type run struct {
 	watch    *watch
 	recorder *history.Recorder
 	work     *history.Workload
+	queues   []*history.Queues
 	healed   time.Duration // when the cluster was whole again, since the start
 	lived    time.Duration // when it was ended
 	stacks   string        // of all goroutines, if it did not become whole
@@ -162,6 +169,9 @@ func newRun(t *testing.T, o Options) *run {
 	start := time.Now()
 	r.recorder = history.NewRecorder(func() time.Duration { return time.Since(start) })
 	r.work = history.NewWorkload(random(o.Seed, "work"), history.Options{})
+	for i := range queues {
+		r.queues = append(r.queues, history.NewQueues(random(o.Seed, "queues"), fmt.Sprint("queue:", i)))
+	}
 	r.watch.now = func() time.Duration { return time.Since(start) }
 	r.cluster = clustertest.New(t, p.regions...)
 	r.cluster.Goal, r.cluster.Settle = p.goal, p.settle
@@ -199,6 +209,14 @@ func (r *run) live() {
 	for i := range r.plan.clients {
 		clients.Go(func() { r.client(i) })
 	}
+	for i, q := range r.queues {
+		for n := range producers {
+			clients.Go(func() { r.producer(q, producerNumbers+10*i+n) })
+		}
+		for n := range consumers {
+			clients.Go(func() { r.consumer(q, consumerNumbers+10*i+n) })
+		}
+	}
 	r.faults.play()
 	whole := r.mend()
 	r.healed = r.watch.now()
@@ -208,6 +226,7 @@ func (r *run) live() {
 	close(r.ended)
 	clients.Wait()
 	if whole {
+		time.Sleep(putBack)
 		r.lastReads()
 		r.cluster.CheckDigests()
 	}

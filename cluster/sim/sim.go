@@ -36,6 +36,8 @@ type Result struct {
 	Operations int
 	Unknown    int // of these, operations whose outcome their client never learned
 	Refused    int // and that certainly were not applied
+	Elements   int // that were waited for
+	Swallowed  int // of these, elements that went to clients that had gone away
 	Faults     map[string]int
 	Recovery   time.Duration // from the last fault's end to a cluster that is whole
 	Violations []string
@@ -59,8 +61,9 @@ func Run(t *testing.T, o Options) Result {
 		ops = r.recorder.Ops()
 	})
 	// Out of the bubble, as porcupine bounds its work by the real time.
-	report := history.Check(ops, history.CheckOptions{MaxDuration: answerWithin, Healed: healed, Grace: lockGrace, Well: healed + wellAfter})
+	report := history.Check(ops, history.CheckOptions{MaxDuration: answerWithin, Healed: healed, Grace: lockGrace, Well: healed + wellAfter, Notice: notice})
 	res.Operations, res.Unknown, res.Refused = report.Ops, report.Unknowns, report.Refusals
+	res.Elements, res.Swallowed = report.Elements, report.Swallowed
 	for _, v := range report.Violations {
 		res.Violations = append(res.Violations, v.String())
 	}
@@ -72,8 +75,8 @@ func Run(t *testing.T, o Options) Result {
 
 func (r Result) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d: %s; %d operations (%d unknown, %d refused) in %v, whole again after %v; faults:",
-		r.Seed, r.What, r.Operations, r.Unknown, r.Refused, r.Virtual.Round(time.Second), r.Recovery.Round(time.Millisecond))
+	fmt.Fprintf(&b, "seed %d: %s; %d operations (%d unknown, %d refused), %d elements (%d swallowed) in %v, whole again after %v; faults:",
+		r.Seed, r.What, r.Operations, r.Unknown, r.Refused, r.Elements, r.Swallowed, r.Virtual.Round(time.Second), r.Recovery.Round(time.Millisecond))
 	for _, name := range slices.Sorted(maps.Keys(r.Faults)) {
 		fmt.Fprintf(&b, " %s %d", name, r.Faults[name])
 	}

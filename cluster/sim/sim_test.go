@@ -241,6 +241,8 @@ func (y *tally) add(r Result, violation string) {
 	y.sum.Operations += r.Operations
 	y.sum.Unknown += r.Unknown
 	y.sum.Refused += r.Refused
+	y.sum.Elements += r.Elements
+	y.sum.Swallowed += r.Swallowed
 	y.worst = max(y.worst, r.Recovery)
 	for name, n := range r.Faults {
 		y.faults[name] += n
@@ -261,8 +263,8 @@ func (y *tally) String() string {
 	y.mu.Lock()
 	defer y.mu.Unlock()
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d runs, %.1f hours of clusters' lives, %d operations checked (%d of unknown outcome, %d refused), whole again after %v at most, %d violations; faults:",
-		y.runs, y.virtual.Hours(), y.sum.Operations, y.sum.Unknown, y.sum.Refused, y.worst.Round(10*time.Millisecond), len(y.violations))
+	fmt.Fprintf(&b, "%d runs, %.1f hours of clusters' lives, %d operations checked (%d of unknown outcome, %d refused), %d elements (%d swallowed), whole again after %v at most, %d violations; faults:",
+		y.runs, y.virtual.Hours(), y.sum.Operations, y.sum.Unknown, y.sum.Refused, y.sum.Elements, y.sum.Swallowed, y.worst.Round(10*time.Millisecond), len(y.violations))
 	for _, name := range slices.Sorted(maps.Keys(y.faults)) {
 		fmt.Fprintf(&b, " %s %d", name, y.faults[name])
 	}
