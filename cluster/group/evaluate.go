@@ -190,9 +190,10 @@ func (g *Group) run(b *box) {
 // back into the queue.
 func (p *proposer) evaluate(lead *leadership, batch []*Evaluation, stamp, wall int64) []*tried {
 	b := p.fork(lead, batch, stamp, wall)
+	patient := batch[0].tries >= patience // then it is alone
 	p.loops.Go(func() { p.run(b) })
 	var over <-chan time.Time
-	if batch[0].tries < patience { // else it is alone
+	if !patient {
 		timer := time.NewTimer(scriptBox)
 		defer timer.Stop()
 		over = timer.C

@@ -2,13 +2,17 @@ package group
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 )
 
-// errKilled is the cause for which a killed script ends, in Redis's words.
-var errKilled = errors.New("Script killed by user with SCRIPT KILL...")
+// errKilled is the cause for which a killed script ends.
+var errKilled error = killed{}
+
+// killed has Redis's words.
+type killed struct{}
+
+func (killed) Error() string { return "Script killed by user with SCRIPT KILL..." }
 
 // running are the evaluations that run now.
 type running struct {
