@@ -53,6 +53,7 @@ func (m *Machine) reap(limit int) {
 		}
 		d := &m.ks[db]
 		m.version++
+		m.bury(db, first.key)
 		d.drop(d.keys.get([]byte(first.key)))
 		m.sum.deleted(db, first.key)
 		m.reaped++

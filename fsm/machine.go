@@ -47,15 +47,16 @@ type Machine struct {
 	scripts *scripts // what EVALSHA knows
 	origins map[uint64]*origin
 
-	epoch   uint64 // raised when a group is brought back elsewhere; part of tokens
-	counter uint64 // counts fencing tokens
-	version uint64 // counts changes of keys
-	clock   int64  // ms; never goes back, and stands still without a leader
-	wall    int64  // unix ms; never goes back, follows the leaders' wall clocks
-	slew    int64  // ms times a million by which wall may yet be drawn
-	sweepAt int64  // clock at which idle origins are looked for again
-	index   uint64 // the last entry applied
-	term    uint64 // and its term
+	epoch   uint64  // raised when a group is brought back elsewhere; part of tokens
+	counter uint64  // counts fencing tokens
+	version uint64  // counts changes of keys
+	graves  *graves // when keys went; nil in forks
+	clock   int64   // ms; never goes back, and stands still without a leader
+	wall    int64   // unix ms; never goes back, follows the leaders' wall clocks
+	slew    int64   // ms times a million by which wall may yet be drawn
+	sweepAt int64   // clock at which idle origins are looked for again
+	index   uint64  // the last entry applied
+	term    uint64  // and its term
 	sum     digest
 
 	reads   atomic.Uint64 // draws beside the log: not part of the state
@@ -79,7 +80,7 @@ func New(cfg Config) *Machine {
 	h := hasher{cfg.Seed[0], cfg.Seed[1]}
 	return &Machine{
 		cfg: cfg, ks: newKeyspace(h), scripts: newScripts(h), origins: map[uint64]*origin{},
-		epoch: 1, sum: newDigest(), recent: make([]checkpoint, recentDigests),
+		epoch: 1, graves: &graves{}, sum: newDigest(), recent: make([]checkpoint, recentDigests),
 	}
 }
 
@@ -188,12 +189,14 @@ func (m *Machine) hasher() hasher { return hasher{m.cfg.Seed[0], m.cfg.Seed[1]} 
 
 func (m *Machine) flushDB(db int) {
 	m.version++
+	m.buryAll()
 	m.ks[db] = newDatabase(m.hasher())
 	m.sum.flushed(db)
 }
 
 func (m *Machine) swapDBs(a, b int) {
 	m.version++
+	m.buryAll()
 	m.ks[a], m.ks[b] = m.ks[b], m.ks[a]
 	m.sum.swapped(a, b)
 	if m.cfg.Swapped != nil {

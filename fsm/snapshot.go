@@ -101,6 +101,7 @@ func Restore(cfg Config, r io.Reader) (*Machine, error) {
 		return nil, d.err
 	}
 	m.recent[m.index%recentDigests] = checkpoint{m.index, m.sum.sum}
+	m.buryAll()
 	return m, nil
 }
 

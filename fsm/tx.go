@@ -292,6 +292,7 @@ func (t *Tx) commit() {
 		m.version++
 		if c.gone {
 			if c.old != nil {
+				m.bury(c.db, c.key)
 				d.drop(c.old)
 			}
 			m.sum.deleted(c.db, c.key)

@@ -14,7 +14,7 @@ var versionCommands = group("transactions",
 func keyversionCmd(v *View, args [][]byte) resp.Value {
 	versions := make([]resp.Value, len(args)-1)
 	for i, key := range args[1:] {
-		versions[i] = resp.Int64(int64(v.m.Version(v.db, key)))
+		versions[i] = resp.Int64(int64(v.m.watchedVersion(v.db, key)))
 	}
 	return resp.List(versions...)
 }
@@ -43,4 +43,61 @@ func (m *Machine) unchanged(r *Request) bool {
 		}
 	}
 	return true
+}
+
+// absent marks the version of a watched key that was not there, with the number of the
+// last change of any key: a key that came and went meanwhile is not there again.
+const absent = 1 << 62
+
+// graveCount is how many numbers a machine keeps to know when keys went. Keys share
+// them: a transaction may be given up for another key's sake.
+const graveCount = 1024
+
+// graves are the changes with which keys went, by their hashes. They are no part of the
+// state: a machine that was restored takes it that all keys went just then.
+type graves struct {
+	last [graveCount]uint64
+	all  uint64 // a change with which any key may have gone
+}
+
+// grave returns the number that a key has with others.
+func (m *Machine) grave(db int, key []byte) *uint64 {
+	return &m.graves.last[(m.hasher().sum(key)+uint64(db))%graveCount]
+}
+
+// bury notes that a key goes with the present change. Forks do not.
+func (m *Machine) bury(db int, key string) {
+	if m.graves != nil {
+		*m.grave(db, []byte(key)) = m.version
+	}
+}
+
+// buryAll notes that any key may have gone with the present change.
+func (m *Machine) buryAll() {
+	if m.graves != nil {
+		m.graves.all = m.version
+	}
+}
+
+// watchedVersion returns what [Machine.Watched] understands.
+func (m *Machine) watchedVersion(db int, key []byte) uint64 {
+	if version := m.Version(db, key); version != 0 {
+		return version
+	}
+	return absent | m.version
+}
+
+// Watched returns the versions that a transaction's request is to have for what its
+// client has watched: keys that have not been there since have version 0, and those that
+// were have one that they never will. The caller holds off Apply. Only the leader needs to
+// know: what a client has read in between was applied before.
+func (m *Machine) Watched(watched []command.KeyVersion) []command.KeyVersion {
+	reads := make([]command.KeyVersion, len(watched))
+	for i, w := range watched {
+		if since := w.Version &^ absent; w.Version != since && max(*m.grave(w.DB, w.Key), m.graves.all) <= since {
+			w.Version = 0
+		}
+		reads[i] = w
+	}
+	return reads
 }

@@ -22,6 +22,11 @@ func TestConnectionsAcrossNodes(t *testing.T) {
 			expect(t, a.Pipeline([]string{"WATCH", key}, []string{"MULTI"}, []string{"INCR", key}), "OK OK QUEUED")
 			expect(t, []resp.Value{b.Do("INCR", key)}, "3")
 			expect(t, []resp.Value{a.Do("EXEC"), a.Do("GET", key)}, "nil 3")
+			// A key that was not there, and came and went since, has changed all the same.
+			gone := fmt.Sprintf("{%s}.gone", key)
+			expect(t, []resp.Value{a.Do("WATCH", gone), b.Do("SET", gone, "1"), a.Do("GET", gone), b.Do("DEL", gone)}, "OK OK 1 1")
+			expect(t, a.Pipeline([]string{"MULTI"}, []string{"INCR", key}, []string{"EXEC"}), "OK QUEUED nil")
+			expect(t, a.Pipeline([]string{"WATCH", gone}, []string{"MULTI"}, []string{"GET", key}, []string{"EXEC"}), "OK OK QUEUED [3]")
 
 			// One who waits is served by a push through another node.
 			list := fmt.Sprintf("{%s}.list", key)

@@ -398,14 +398,19 @@ func (r *Router) local(g *group.Group, w *work, done func(answer)) {
 		})
 		return
 	}
+	request, decoded := w.request, w.decoded
+	if len(w.watched) > 0 { // another leader may see it otherwise: w keeps what was watched
+		decoded.Reads = g.Watched(w.watched)
+		request = decoded.Append(nil)
+	}
 	if slices.ContainsFunc(w.calls, fsm.Evaluated) {
-		g.Evaluate(&group.Evaluation{Request: w.decoded, Again: w.maybe, Done: func(replies []resp.Value, err error) {
+		g.Evaluate(&group.Evaluation{Request: decoded, Again: w.maybe, Done: func(replies []resp.Value, err error) {
 			done(answer{replies: replies, err: err})
 		}})
 		return
 	}
 	propose := func() {
-		g.Propose(&group.Call{Request: w.request, Calls: w.calls, Done: func(replies []resp.Value, err error) {
+		g.Propose(&group.Call{Request: request, Calls: w.calls, Done: func(replies []resp.Value, err error) {
 			done(answer{replies: replies, err: err})
 		}})
 	}
