@@ -74,17 +74,45 @@ func (c *clients) workers() (list []func(context.Context)) {
 			protocol := 2 + round/2%2
 			connect = func() (caller, error) { return newRedisCaller(k.node.Addr(), c.r.password, protocol) }
 		}
-		list = append(list, func(ctx context.Context) { c.work(ctx, i, k.node.ID, connect) })
+		turn := func(ctx context.Context, conn caller) bool { return c.turn(ctx, i, k.node.ID, conn) }
+		list = append(list, func(ctx context.Context) { c.work(ctx, maxThink, connect, turn) })
+	}
+	for i := range queueClients {
+		k := c.r.keepers[i%len(c.r.keepers)]
+		connect := func() (caller, error) { return k.node.Dial() }
+		list = append(list, func(ctx context.Context) {
+			c.work(ctx, maxBringing, connect, func(_ context.Context, conn caller) bool { return c.bring(i, k.node.ID, conn) })
+		}, func(ctx context.Context) {
+			c.work(ctx, maxThink, connect, func(_ context.Context, conn caller) bool { return c.await(i, k.node.ID, conn) })
+		})
 	}
 	return list
 }
 
-// work is one client's: it does what the window gives it, and connects again when
-// its connection breaks.
-func (c *clients) work(ctx context.Context, client int, node string, connect func() (caller, error)) {
+// The clients of queues.
+const (
+	queueClients   = 4    // who bring elements, and as many who wait for them
+	clientsOfQueue = 2    // of each
+	firstOfQueues  = 1000 // the first one's number in the history
+	maxBringing    = 150 * time.Millisecond
+)
+
+// bring does one step of a client that brings elements.
+func (c *clients) bring(i int, node string, conn caller) bool {
+	return c.window.producers[i].Turn(c.window.rec, node, conn.Pipe) == nil
+}
+
+// await does one step of a client that waits for them.
+func (c *clients) await(i int, node string, conn caller) bool {
+	return c.window.consumers[i].Turn(c.window.rec, node, conn.Pipe, func() { conn.Close() }, c.window.leave) == nil
+}
+
+// work is one client's: it does one turn after the other, and connects again when its
+// connection breaks.
+func (c *clients) work(ctx context.Context, think time.Duration, connect func() (caller, error), turn func(context.Context, caller) bool) {
 	var conn caller
 	for ctx.Err() == nil {
-		pause := rand.N(maxThink)
+		pause := rand.N(think)
 		if !c.enter(ctx) {
 			break
 		}
@@ -94,7 +122,7 @@ func (c *clients) work(ctx context.Context, client int, node string, connect fun
 				conn, pause = nil, redialPause
 			}
 		}
-		if conn != nil && !c.turn(ctx, client, node, conn) {
+		if conn != nil && !turn(ctx, conn) {
 			conn.Close()
 			conn = nil
 		}
@@ -117,26 +145,32 @@ const brokenPause = time.Second
 // turn does one step and judges how it was answered. It returns false if the
 // connection is of no more use.
 func (c *clients) turn(ctx context.Context, client int, node string, conn caller) bool {
-	start := time.Now()
-	commands, replies, err := c.window.turn(client, node, conn)
-	took := time.Since(start)
-	if err != nil {
-		select {
-		case <-time.After(brokenPause):
-		case <-ctx.Done():
-			return false
+	var start time.Time
+	var commands [][]string
+	var took time.Duration
+	silent := false
+	err := c.window.clients[client].Turn(c.window.rec, node, func(list [][]string) ([]resp.Value, error) {
+		start, commands = time.Now(), list
+		replies, err := conn.Pipe(list)
+		took, silent = time.Since(start), c.r.health.silentSince(node, start)
+		c.r.measure.countTurn(list, replies, err, took, silent)
+		if took > answerWithin && !silent {
+			c.r.faults.add("%.300q through %s: after %v there were %d replies and the error %v", list, node, took.Round(time.Millisecond), len(replies), err)
 		}
+		return replies, err
+	})
+	if err == nil {
+		return true
 	}
-	silent := c.r.health.silentSince(node, start)
-	c.r.measure.countTurn(commands, replies, err, took, silent)
-	switch {
-	case silent:
-	case took > answerWithin:
-		c.r.faults.add("%.300q through %s: after %v there were %d replies and the error %v", commands, node, took.Round(time.Millisecond), len(replies), err)
-	case err != nil && c.r.health.readySince(node, start) && len(c.r.health.excuses(node)) == 0:
+	select {
+	case <-time.After(brokenPause):
+	case <-ctx.Done():
+		return false
+	}
+	if !silent && took <= answerWithin && c.r.health.readySince(node, start) && len(c.r.health.excuses(node)) == 0 {
 		c.r.faults.add("%s, with which nothing was wrong, broke a connection after %v: %v (%.300q)", node, took.Round(time.Millisecond), err, commands)
 	}
-	return err == nil
+	return false
 }
 
 // outcomeOf names what a client was told, for the report.

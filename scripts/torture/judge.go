@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"phonond/cluster/history"
-	"phonond/redisproto/resp"
 )
 
 // window is the history of one round. Its keys are its own: once the round is over
@@ -19,33 +18,35 @@ type window struct {
 	start   time.Time
 	rec     *history.Recorder
 	clients []*history.Client
-	healed  time.Duration // since start: from when on the cluster was well and left alone; 0 before
+	// Those who bring elements, and those who wait for them.
+	producers []*history.Producer
+	consumers []*history.Consumer
+	leave     chan struct{} // closed when nobody is to wait any longer
+	healed    time.Duration // since start: from when on the cluster was well and left alone; 0 before
 }
 
 // heal says that from now on nothing is wrong.
 func (w *window) heal() { w.healed = w.now() }
 
 func newWindow(number, clients int, seed uint64) *window {
-	w := &window{number: number, start: time.Now()}
+	w := &window{number: number, start: time.Now(), leave: make(chan struct{})}
 	w.rec = history.NewRecorder(w.now)
-	work := history.NewWorkload(rand.New(rand.NewPCG(seed, uint64(number))), history.Options{Name: fmt.Sprintf("w%d", number), MaxTTL: maxLockTTL})
+	rng, name := rand.New(rand.NewPCG(seed, uint64(number))), fmt.Sprintf("w%d", number)
+	work := history.NewWorkload(rng, history.Options{Name: name, MaxTTL: maxLockTTL, Spin: maxSpin})
 	for i := range clients {
 		w.clients = append(w.clients, work.Client(i))
+	}
+	for i := range queueClients / clientsOfQueue {
+		q := history.NewQueues(rng, fmt.Sprint(name, ":queue:", i))
+		for n := range clientsOfQueue {
+			number := firstOfQueues + 2*(i*clientsOfQueue+n)
+			w.producers, w.consumers = append(w.producers, q.Producer(number)), append(w.consumers, q.Consumer(number+1))
+		}
 	}
 	return w
 }
 
 func (w *window) now() time.Duration { return time.Since(w.start) }
-
-// turn has a client do its next step, and returns what it asked and was told.
-func (w *window) turn(client int, node string, conn caller) (commands [][]string, replies []resp.Value, err error) {
-	err = w.clients[client].Turn(w.rec, node, func(list [][]string) ([]resp.Value, error) {
-		commands = list
-		replies, err = conn.Pipe(list)
-		return replies, err
-	})
-	return commands, replies, err
-}
 
 // readBatch is how many keys are read at once at the end.
 const readBatch = 64
@@ -82,10 +83,17 @@ const (
 	expiryGrace = 2 * time.Second
 )
 
+// maxSpin bounds how often a slow script goes round: for some 10 ms.
+const maxSpin = 60_000
+
+// wakeWithin is how long one who waits may be kept from what is there while nothing is
+// wrong, and get something when he has gone. It is less than calmAfter.
+const wakeWithin = 3 * time.Second
+
 // checkOptions say how a window is judged. From when it was healed on, everything
 // has to be answered, the reads at the end too.
 func (w *window) checkOptions() history.CheckOptions {
-	return history.CheckOptions{Slack: clockSlack, Healed: w.healed, Grace: expiryGrace, Well: w.healed, Workers: 1}
+	return history.CheckOptions{Slack: clockSlack, Healed: w.healed, Grace: expiryGrace, Well: w.healed, Notice: wakeWithin, Workers: 1}
 }
 
 // judge judges a window that is over.

@@ -106,6 +106,7 @@ func (r *rig) round(ctx context.Context, n int, plan []planned) *window {
 	}
 	wait(ctx, calmAfter)
 
+	close(c.window.leave)
 	c.gate.Lock() // once every operation under way is over
 	r.health.setQuiet(true)
 	if ctx.Err() != nil {
