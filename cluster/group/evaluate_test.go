@@ -506,3 +506,19 @@ func TestConditionalDeadlineIsSetAsFound(t *testing.T) {
 		}
 	})
 }
+
+func TestScriptAmongCommandsThatMoveKeysAbout(t *testing.T) {
+	scripted(t, func(r *rig) {
+		n := r.leader()
+		n.must("SET", "k", "0")
+		there := call("SET", "k", "there")
+		there.DB = 1
+		out := <-n.evaluate(n.request(there, call("SWAPDB", "0", "1"), call("GET", "k"), call("EVAL", "SET copy KEYS[1]", "1", "k")))
+		if out.err != nil || out.replies[2].Str != "there" {
+			t.Fatalf("%+v", out)
+		}
+		if again := n.stats.scriptRetries.Load(); again != 0 {
+			t.Errorf("it was evaluated again %d times", again)
+		}
+	})
+}

@@ -105,6 +105,15 @@ func (t *trial) call(c command.Call) resp.Value {
 // note takes note of what a call will read: the keys that it names, or more.
 func (t *trial) note(c command.Call) {
 	t.clock = t.clock || c.Spec.Has(command.Clock)
+	switch c.Spec.Name {
+	case "dbsize", "keys", "scan", "randomkey", "flushdb", "flushall", "swapdb", "move", "copy":
+		t.everyKey = true
+	case "sort", "sort_ro":
+		t.everyKey = t.everyKey || len(fsm.SortPatterns(c.Args)) > 0
+	}
+	if t.everyKey {
+		return // keys may be others from here on, and none will have changed before
+	}
 	var buf [8][]byte
 	keys, _ := c.Spec.Keys(buf[:0], c.Args)
 	for _, key := range keys {
@@ -117,12 +126,6 @@ func (t *trial) note(c command.Call) {
 		}
 		t.seen[k] = struct{}{}
 		t.reads = append(t.reads, command.KeyVersion{DB: c.DB, Key: []byte(k.key), Version: t.fork.Version(c.DB, key)})
-	}
-	switch c.Spec.Name {
-	case "dbsize", "keys", "scan", "randomkey", "flushdb", "flushall", "swapdb", "move", "copy":
-		t.everyKey = true
-	case "sort", "sort_ro":
-		t.everyKey = t.everyKey || len(fsm.SortPatterns(c.Args)) > 0
 	}
 }
 

@@ -151,6 +151,16 @@ func (g *Group) attend(calls []*Call, offered []waitKey) []*Call {
 				continue
 			}
 			keys, _ = call.Spec.Keys(keys[:0], call.Args)
+			switch call.Spec.Name {
+			case "swapdb":
+				for _, line := range t.byKey {
+					a.take(line, maxOffered)
+				}
+			case "move", "copy": // to another database
+				for db := range fsm.Databases {
+					a.take(t.byKey[waitKey{db, string(keys[len(keys)-1])}], 1)
+				}
+			}
 			for _, key := range keys {
 				if line := t.byKey[waitKey{call.DB, string(key)}]; line != nil {
 					a.take(line, max(len(call.Args)-2, 1)) // RPUSH key element element ...

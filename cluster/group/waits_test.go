@@ -522,3 +522,24 @@ func BenchmarkAttendWhileOthersWait(b *testing.B) {
 		g.attend(calls, nil)
 	}
 }
+
+// What comes from another database is taken before the next command could.
+func TestWhatComesFromAnotherDatabaseIsTakenAtOnce(t *testing.T) {
+	for _, bring := range [][]string{{"SWAPDB", "0", "1"}, {"MOVE", "k", "1"}, {"COPY", "k", "k", "DB", "1"}} {
+		t.Run(bring[0], func(t *testing.T) {
+			waitRig(t, func(r *rig, n *replica) {
+				n.must("RPUSH", "k", "a")
+				wait := newWait(1, "BLPOP", "k", "0")
+				wait.Call.DB = 1
+				n.Wait(wait.Wait)
+				behind := call("LLEN", "k")
+				behind.DB = 1
+				out := <-n.submit(n.request(call(bring...), behind))
+				if out.err != nil || out.replies[1].Int != 0 {
+					t.Errorf("the next command finds %+v", out)
+				}
+				wait.want(t, "a")
+			})
+		})
+	}
+}

@@ -147,7 +147,7 @@ func linger(ctx context.Context, addr string) {
 func TestSiege(t *testing.T) {
 	const limit = 512 << 20
 	c := startRegions(t, []proctest.Region{{Name: "a", Nodes: 1}}, "--resp-max-buffers=32mb")
-	siege := proctest.Siege{Idle: 300, Mute: 50, Garbage: 32 << 20}
+	siege := proctest.Siege{Idle: 300, Mute: 50, Garbage: 32 << 20, Scripts: 3}
 	must(t, siege.Run(within(t, patience), c.Nodes()[0], func(p proctest.Phase) {
 		t.Log(p)
 		if p.Resident > limit {

@@ -1,6 +1,7 @@
 package proctest
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -14,6 +15,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"phonond/redisproto/resp"
 )
 
 // Siege is what hostile clients do to one node, by sheer numbers, while another client
@@ -22,6 +25,7 @@ type Siege struct {
 	Idle    int   // connections that say nothing
 	Mute    int   // clients that ask for much and never read
 	Garbage int64 // bytes that are no commands, or do not end
+	Scripts int   // scripts that would not end, or take all memory
 }
 
 // Phase is what was seen of the node, and of the client that worked, during a part of a
@@ -99,6 +103,13 @@ func (s Siege) Run(ctx context.Context, n *Node, report func(Phase)) error {
 			}
 			throwing.Wait()
 		}},
+		{func() string { return fmt.Sprintf("%d hostile scripts", s.Scripts) }, func(ctx context.Context) {
+			var running sync.WaitGroup
+			for i := range s.Scripts {
+				running.Go(func() { held.eval(ctx, n.Addr(), hostileScripts[i%len(hostileScripts)]) })
+			}
+			running.Wait()
+		}},
 	} {
 		seen, err := during(ctx, work, p.attack)
 		if err != nil {
@@ -111,6 +122,18 @@ func (s Siege) Run(ctx context.Context, n *Node, report func(Phase)) error {
 		report(seen)
 	}
 	return nil
+}
+
+// hostileScripts never end, or build what does not fit into memory.
+var hostileScripts = []string{
+	"while true do end",
+	"local s = 'x' while true do s = s .. s end",
+	"local t = {} while true do t[#t + 1] = {} end",
+	"return string.rep('x', 1e9)",
+	"return string.find(string.rep('a', 30000), string.rep('a?', 30000) .. 'b')",
+	"while true do pcall(error, 'x') end",
+	"while true do redis.call('SET', KEYS[1], string.rep('x', 1e5)) end",
+	"local function f() return f() + 1 end return f()",
 }
 
 // during works while an attack lasts, and for a while in any case.
@@ -162,6 +185,18 @@ func (c *crowd) join(ctx context.Context, addr string) net.Conn {
 	defer c.mu.Unlock()
 	c.conns = append(c.conns, conn)
 	return conn
+}
+
+// eval runs a script, and waits until the node has had enough of it.
+func (c *crowd) eval(ctx context.Context, addr, script string) {
+	conn := c.join(ctx, addr)
+	if conn == nil {
+		return
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	conn.Write(resp.AppendCommand(nil, "EVAL", script, "1", "siege:hostile"))
+	resp.Read(bufio.NewReader(conn))
 }
 
 func (c *crowd) disperse() {

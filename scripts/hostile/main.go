@@ -1,7 +1,8 @@
 //go:build unix
 
 // Command hostile lays siege to a node: ten thousand connections that say nothing, a
-// thousand clients that ask for much and never read, and a gigabyte of garbage, one
+// thousand clients that ask for much and never read, and a gigabyte of garbage, and
+// scripts without end, one
 // after the other and all that stays together. It prints how long another client's
 // commands took meanwhile, and how much memory the node had. It fails if that client
 // was not served, or the memory went beyond a limit. "make hostile" runs it.
@@ -34,6 +35,7 @@ func run(ctx context.Context, args []string) error {
 	idle := fs.Int("idle", 10_000, "`connections` that say nothing")
 	mute := fs.Int("mute", 1_000, "`clients` that never read")
 	garbage := fs.Int64("garbage", 1024, "`MiB` of garbage")
+	scripts := fs.Int("scripts", 16, "`scripts` that do not end, or take all memory")
 	limit := fs.Int64("limit", 1536, "`MiB` of memory that the node may have")
 	patience := fs.Duration("patience", 10*time.Minute, "how long all of it may `take`")
 	if err := fs.Parse(args); err != nil {
@@ -65,7 +67,7 @@ func run(ctx context.Context, args []string) error {
 		return fmt.Errorf("%w\n%s", err, c.Logs())
 	}
 	beyond := false
-	err = proctest.Siege{Idle: *idle, Mute: *mute, Garbage: *garbage << 20}.Run(ctx, c.Nodes()[0], func(p proctest.Phase) {
+	err = proctest.Siege{Idle: *idle, Mute: *mute, Garbage: *garbage << 20, Scripts: *scripts}.Run(ctx, c.Nodes()[0], func(p proctest.Phase) {
 		fmt.Println(p)
 		beyond = beyond || p.Resident > *limit<<20
 	})
