@@ -2,6 +2,7 @@ package group
 
 import (
 	"errors"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -17,13 +18,15 @@ const (
 	scriptBox = 2 * time.Millisecond
 	// maxScriptBatch is how many requests with scripts are evaluated for one entry.
 	maxScriptBatch = 512
-	// maxLate is how many scripts may go on beside the log. While they do, others wait.
-	maxLate = 2
 	// patience is how often what a script has read may change before the log waits for
 	// it, however long it takes; and maxTries is how often it is tried at all.
 	patience = 3
 	maxTries = 10
 )
+
+// maxLate is how many scripts may go on beside the log: not more than leaves processors
+// to all else. While they do, others wait.
+var maxLate = max(1, int64(runtime.GOMAXPROCS(0)/2))
 
 // Evaluation is a request with scripts in it on its way through the group.
 //

@@ -56,7 +56,7 @@ type trial struct {
 
 // The bounds of what a request with scripts may bring into the log.
 const (
-	maxEffects      = 64 << 20 // bytes of all changes
+	maxEffects      = 16 << 20 // bytes of all changes
 	maxScriptReply  = 16 << 20 // and of all replies, which are remembered
 	effectOverhead  = 16       // of an argument
 	scriptReplyText = "ERR the replies of this request's scripts are longer than 16 MiB"
@@ -198,8 +198,12 @@ func (t *trial) script(c command.Call) resp.Value {
 		t.call(t.loadOf(c.Args[1]))
 	}
 	flags := t.g.cfg.Scripts.Flags(text)
+	only := strings.HasSuffix(c.Spec.Name, "_ro")
+	if only && flags.Declared && !flags.NoWrites {
+		return errScriptWrites
+	}
 	s := &scriptCalls{
-		trial: t, db: c.DB, readOnly: strings.HasSuffix(c.Spec.Name, "_ro") || flags.NoWrites,
+		trial: t, db: c.DB, readOnly: only || flags.NoWrites,
 		noMemory: !flags.AllowOOM && t.g.cfg.MemoryFull(),
 	}
 	if s.noMemory && flags.Declared && !s.readOnly {
@@ -225,7 +229,8 @@ var (
 	errScriptArity     = resp.Err("ERR Wrong number of args calling Redis command from script")
 	errScriptForbidden = resp.Err("ERR This Redis command is not allowed from script")
 	errScriptReadOnly  = resp.Err("ERR Write commands are not allowed from read-only scripts.")
-	errScriptEffects   = resp.Err("ERR the changes of this script are larger than 64 MiB")
+	errScriptEffects   = resp.Err("ERR the changes of this script are larger than 16 MiB")
+	errScriptWrites    = resp.Err("ERR Can not execute a script with write flag using *_ro command.")
 	errScriptForeign   = resp.Err("ERR Script attempted to access a non local key in a cluster node")
 )
 
