@@ -4,6 +4,7 @@ package sim
 const (
 	unexplained = `no order of the operations explains`
 	differ      = `has the digest|this replica's state differs`
+	miscounted  = `elements were lost, delivered twice, made up or kept back`
 )
 
 // defects are mistakes that people make in systems like this one, some of them
@@ -151,5 +152,45 @@ var defects = []defect{
 			"if _, ok := g.Refuse(w.calls); !ok {",
 		}},
 		most: 300,
+	},
+	{
+		name: "watch-ignored", what: "EXEC does not look at what was watched",
+		sign: unexplained,
+		file: "cluster/route/router.go",
+		edits: []edit{{
+			"decoded.Reads = g.Watched(w.watched)",
+			"decoded.Reads = nil",
+		}},
+		most: 50,
+	},
+	{
+		name: "script-stops-halfway", what: "a disk without room stops scripts that have written",
+		sign: unexplained,
+		file: "cluster/group/trial.go",
+		edits: []edit{{
+			"	if cmd.Has(command.DenyOOM) && !s.wrote {",
+			"	if cmd.Has(command.DenyOOM) {",
+		}},
+		most: 200,
+	},
+	{
+		name: "wait-with-new-id", what: "a blocking pop that is sent again is another",
+		sign: miscounted,
+		file: "cluster/route/wait.go",
+		edits: []edit{{
+			"	for first := true; ; first = false {\n",
+			"	for first := true; ; first = false {\n		if !first {\n			w.wait = r.waits.begin(name, c)\n		}\n",
+		}},
+		most: 200,
+	},
+	{
+		name: "not-offered", what: "who comes to wait is not offered what is there",
+		sign: miscounted,
+		file: "cluster/group/waits.go",
+		edits: []edit{{
+			"	case ready:\n		g.queue.addOffers(waitKeys(w.Call)...)\n",
+			"	case ready:\n",
+		}},
+		most: 50,
 	},
 }

@@ -186,11 +186,15 @@ func outcomeOf(v resp.Value, err error) string {
 	return outcome.String()
 }
 
-// redisCaller is go-redis. It has one connection and is given up with it, and its
+// redisCaller is go-redis. It has one connection, out of the pool's reach, for what is
+// watched is watched by a connection, and is given up with it. Its
 // own retries are off: with them an operation whose connection broke could be done
 // twice, or its outcome be that of the second try alone, and the history would be
 // wrong.
-type redisCaller struct{ client *redis.Client }
+type redisCaller struct {
+	client *redis.Client
+	conn   *redis.Conn
+}
 
 func newRedisCaller(addr, password string, protocol int) (*redisCaller, error) {
 	c := redis.NewClient(&redis.Options{
@@ -200,10 +204,11 @@ func newRedisCaller(addr, password string, protocol int) (*redisCaller, error) {
 	})
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 	defer cancel()
-	if err := c.Ping(ctx).Err(); err != nil {
-		return nil, errors.Join(err, c.Close())
+	conn := c.Conn()
+	if err := conn.Ping(ctx).Err(); err != nil {
+		return nil, errors.Join(err, conn.Close(), c.Close())
 	}
-	return &redisCaller{client: c}, nil
+	return &redisCaller{c, conn}, nil
 }
 
 func (c *redisCaller) Pipe(commands [][]string) (replies []resp.Value, err error) {
@@ -217,9 +222,9 @@ func (c *redisCaller) Pipe(commands [][]string) (replies []resp.Value, err error
 		cmds[i] = redis.NewRawCmd(ctx, words...)
 	}
 	if len(cmds) == 1 {
-		c.client.Process(ctx, cmds[0])
+		c.conn.Process(ctx, cmds[0])
 	} else {
-		c.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		c.conn.Pipelined(ctx, func(p redis.Pipeliner) error {
 			for _, cmd := range cmds {
 				p.Process(ctx, cmd)
 			}
@@ -240,7 +245,7 @@ func (c *redisCaller) Pipe(commands [][]string) (replies []resp.Value, err error
 	return replies, nil
 }
 
-func (c *redisCaller) Close() error { return c.client.Close() }
+func (c *redisCaller) Close() error { return errors.Join(c.conn.Close(), c.client.Close()) }
 
 var _ caller = (*proctest.Conn)(nil)
 
