@@ -2,7 +2,7 @@ package sim
 
 // What violations say.
 const (
-	unexplained = `no order of the operations explains`
+	unexplained = `no order of the operations explains|` + miscounted // what clients saw cannot be
 	differ      = `has the digest|this replica's state differs`
 	miscounted  = `elements were lost, delivered twice, made up or kept back`
 )
@@ -13,7 +13,7 @@ var defects = []defect{
 	{
 		name: "dedup-off", what: "a request that is sent again is executed again",
 		sign: unexplained,
-		file: "fsm/machine.go",
+		file: "fsm/request.go",
 		edits: []edit{{
 			"if replies, ok := o.replies(r.Seq); ok {",
 			"if replies, ok := o.replies(r.Seq); ok && false {",
@@ -78,8 +78,8 @@ var defects = []defect{
 		sign: unexplained,
 		file: "cluster/group/propose.go",
 		edits: []edit{{
-			"Stamp: lead.now(),",
-			"Stamp: g.cfg.Wall().UnixMilli(),",
+			"Stamp: stamp,",
+			"Stamp: wall,",
 		}},
 		most: 100,
 	},
@@ -148,8 +148,8 @@ var defects = []defect{
 		sign: unexplained,
 		file: "cluster/route/router.go",
 		edits: []edit{{
-			"if _, ok := g.Refuse(w.calls); !ok || w.maybe {",
-			"if _, ok := g.Refuse(w.calls); !ok {",
+			"if _, ok := g.Refuse(w.calls); !ok || w.maybe || len(w.watched) > 0 {",
+			"if _, ok := g.Refuse(w.calls); !ok || len(w.watched) > 0 {",
 		}},
 		most: 300,
 	},

@@ -76,6 +76,13 @@ func TestPlantedDefectsAreFound(t *testing.T) {
 	}
 }
 
+// The code that defects are planted in changes, and they with it.
+func TestDefectsFitTheCode(t *testing.T) {
+	for _, d := range defects {
+		t.Run(d.name, func(t *testing.T) { d.overlay(t) })
+	}
+}
+
 func shorten(s string) string {
 	const most = 140
 	if len(s) > most {
