@@ -57,11 +57,16 @@ func bitfieldCmd(t *Tx, args [][]byte) resp.Value {
 	// The string grows to its new size even when no operation changes a bit.
 	b := grown(s, int(size))
 	replies := make([]resp.Value, len(ops))
+	written := false
 	for i, op := range ops {
 		replies[i] = op.apply(b)
+		written = written || op.kind != bitfieldGet && replies[i].Kind != resp.Nil
 	}
 	if string(b) != s {
-		t.replaceString(args[1], string(b), "setbit")
+		t.growString(args[1], string(b))
+	}
+	if string(b) != s && written {
+		t.notify(EventString, "setbit", args[1])
 	}
 	return resp.List(replies...)
 }

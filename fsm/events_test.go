@@ -97,6 +97,20 @@ func (s *eventStream) do(t *testing.T, args ...string) (resp.Value, string) {
 	}
 }
 
+// TestBitfieldThatFailsTellsNothing: the string grows all the same.
+func TestBitfieldThatFailsTellsNothing(t *testing.T) {
+	r, redis := newRig(t).hears(EventAll|EventNew), watchEvents(t)
+	for _, c := range [][]string{
+		{"BITFIELD", "b", "OVERFLOW", "FAIL", "INCRBY", "u2", "0", "4"},
+		{"BITFIELD", "c", "OVERFLOW", "FAIL", "INCRBY", "u2", "0", "4", "SET", "u2", "2", "1"},
+	} {
+		_, want := redis.do(t, c...)
+		if got := r.events(c...); got != want {
+			t.Errorf("%q: events %q, want %q", c, got, want)
+		}
+	}
+}
+
 func TestRandomCommandsTellTheEventsOfRedis(t *testing.T) {
 	r := newRig(t).hears(EventAll | EventNew)
 	redis := watchEvents(t)

@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"bytes"
 	"strconv"
 
 	"phonond/redisproto/command"
@@ -50,8 +51,9 @@ func scanReply(next uint64, elems []resp.Value) resp.Value {
 	return resp.List(resp.Str(strconv.FormatUint(next, 10)), resp.List(elems...))
 }
 
-// ParseCursor reads a cursor as the C library's strtoul does.
+// ParseCursor reads a cursor as the C library's strtoul does: up to a zero byte.
 func ParseCursor(arg []byte) (uint64, bool) {
+	arg, _, _ = bytes.Cut(arg, []byte{0})
 	if len(arg) == 0 {
 		return 0, true
 	}

@@ -64,10 +64,18 @@ func parseSortOptions(args [][]byte, readOnly bool) (o sortOptions, fault resp.V
 	return o, fault
 }
 
-// sortDestination returns the key of STORE among the arguments of SORT.
+// sortDestination returns the key of the last STORE among the arguments of SORT, be
+// the others right or wrong.
 func sortDestination(args [][]byte) (keys [][]byte) {
-	if o, _ := parseSortOptions(args[2:], false); o.store != nil {
-		keys = [][]byte{o.store}
+	for i := 2; i < len(args); i++ {
+		switch a := args[i]; {
+		case is(a, "LIMIT"):
+			i += 2
+		case is(a, "GET"), is(a, "BY"):
+			i++
+		case is(a, "STORE") && i+1 < len(args):
+			keys = args[i+1 : i+2 : i+2]
+		}
 	}
 	return keys
 }

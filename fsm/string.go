@@ -66,12 +66,17 @@ func getString(v *View, key []byte) (s string, found, ok bool) {
 // replaceString changes the string under key, which keeps its deadline, and tells of
 // the event.
 func (t *Tx) replaceString(key []byte, s, event string) {
+	t.growString(key, s)
+	t.notify(EventString, event, key)
+}
+
+// growString does what replaceString does, and tells nobody.
+func (t *Tx) growString(key []byte, s string) {
 	at := int64(0)
 	if e := t.find(key); e != nil {
 		at = e.deadline
 	}
 	t.putIn(t.db, key, entry{str: s, deadline: at})
-	t.notify(EventString, event, key)
 }
 
 func getCmd(v *View, args [][]byte) resp.Value {

@@ -253,10 +253,12 @@ func (s *scriptCalls) call(args [][]byte) resp.Value {
 	switch {
 	case cmd == nil:
 		return errScriptUnknown
-	case cmd.Has(command.NoScript), cmd.Has(command.Internal):
-		return errScriptForbidden
+	case cmd.Has(command.Internal):
+		return errScriptUnknown
 	case !cmd.ArityOK(len(args)):
 		return errScriptArity
+	case cmd.Has(command.NoScript):
+		return errScriptForbidden
 	case cmd.Has(command.Write) && s.readOnly:
 		return errScriptReadOnly
 	case cmd.Has(command.DenyOOM) && s.noMemory && !s.wrote:
@@ -279,35 +281,6 @@ func (s *scriptCalls) call(args [][]byte) resp.Value {
 	}
 	s.wrote = s.wrote || cmd.Has(command.Write)
 	return s.trial.call(c)
-}
-
-// local answers the commands that are none of the machine's, as far as scripts may
-// use them.
-func (s *scriptCalls) local(args [][]byte) resp.Value {
-	name := strings.ToLower(string(args[0]))
-	switch {
-	case name == "ping" && len(args) == 1:
-		return resp.Status("PONG")
-	case name == "ping" && len(args) == 2, name == "echo" && len(args) == 2:
-		return resp.Str(string(args[1]))
-	case name == "publish" && len(args) == 3, name == "spublish" && len(args) == 3:
-		s.messages = append(s.messages, Message{name == "spublish", string(args[1]), string(args[2])})
-		return resp.Int(0)
-	case name == "select" && len(args) == 2:
-		return s.selectDB(args[1])
-	case slices.Contains([]string{"ping", "echo", "publish", "spublish", "select"}, name):
-		return errScriptArity
-	}
-	return resp.Value{}
-}
-
-func (s *scriptCalls) selectDB(arg []byte) resp.Value {
-	db, fault := fsm.ParseDB(arg)
-	if fault.IsError() {
-		return fault
-	}
-	s.db = db
-	return resp.OK
 }
 
 // owns reports whether a key lives in this group.

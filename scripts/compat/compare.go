@@ -74,10 +74,17 @@ func gist(v resp.Value) string {
 // and goes on while that returns true.
 func judge(steps []step, want, got []outcome, report func(difference) bool) {
 	queued := map[int][]step{} // by connection, since MULTI
+	absent := map[int]bool{}   // by connection, since WATCH
 	for i := range got {
 		s := steps[i]
 		w, g := want[i], got[i]
-		if !judgeStep(steps, i, w.v, g.v, queued[s.conn], nextOf(want, got, i), report) {
+		told := func(d difference) bool {
+			if d.allowed == nil && d.name == "exec" && absent[s.conn] {
+				d.allowed = differ.Find(d.name, differ.Case{Args: s.args, Want: d.want, Got: d.got, Absent: true})
+			}
+			return report(d)
+		}
+		if !judgeStep(steps, i, w.v, g.v, queued[s.conn], nextOf(want, got, i), told) {
 			return
 		}
 		for k := range max(len(w.served), len(g.served)) {
@@ -103,6 +110,11 @@ func judge(steps []step, want, got []outcome, report func(difference) bool) {
 			switch strings.ToLower(s.args[0]) {
 			case "multi", "exec", "discard", "reset":
 				queued[s.conn] = nil
+				absent[s.conn] = absent[s.conn] && (strings.EqualFold(s.args[0], "multi") || w.v.IsError())
+			case "unwatch":
+				absent[s.conn] = absent[s.conn] && w.v.Str == "QUEUED"
+			case "watch": // behind an EXISTS of the same keys
+				absent[s.conn] = absent[s.conn] || i > 0 && strings.EqualFold(steps[i-1].args[0], "exists") && int(want[i-1].v.Int) < len(s.args)-1
 			}
 		}
 	}

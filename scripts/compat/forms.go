@@ -157,12 +157,12 @@ SORT Lkey ALPHA < LIMIT int int , ASC|DESC , BY sortby , GET sortget , GET sortg
 
 // Commands that wait, a little.
 var waiting = shapes(`
-BLPOP|BRPOP lkey... 0.02|x|-1|nan|inf|
-BLMOVE lkey lkey direction direction 0.02|x|-1
-BRPOPLPUSH lkey lkey 0.02|x|-1
-BLMPOP 0.02|x|-1 #lkey direction ( COUNT count )
-BZPOPMIN|BZPOPMAX zkey... 0.02|x|-1
-BZMPOP 0.02|x|-1 #zkey MIN|MAX|x ( COUNT count )
+BLPOP|BRPOP lkey... 0.001|0.02|x|-1|nan|inf|
+BLMOVE lkey lkey direction direction 0.001|0.02|x|-1
+BRPOPLPUSH lkey lkey 0.001|0.02|x|-1
+BLMPOP 0.001|0.02|x|-1 #lkey direction ( COUNT count )
+BZPOPMIN|BZPOPMAX zkey... 0.001|0.02|x|-1
+BZMPOP 0.001|0.02|x|-1 #zkey MIN|MAX|x ( COUNT count )
 `)
 
 // Commands on all keys.

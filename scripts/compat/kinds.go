@@ -22,6 +22,7 @@ var kinds = []kind{
 	{"server", 5, serverSession},
 	{"pubsub", 4, pubsubSession},
 	{"block", 4, blockSession},
+	{"large", 4, largeSession},
 }
 
 // length is how many commands a session has, more or less.
@@ -208,14 +209,12 @@ func multiSession(d *drawer) (steps []step) {
 		case n < 25 && in[conn]:
 			control(conn, d.one("EXEC", "EXEC", "EXEC", "DISCARD"))
 			in[conn] = false
-		case n < 33:
-			control(conn, d.expand(nil, watching)...)
+		case n < 33: // judge is to know of keys that are not there, see package differ
+			keys := d.expand(nil, watched)
+			control(conn, append([]string{"EXISTS"}, keys...)...)
+			control(conn, append([]string{"WATCH"}, keys...)...)
 		case n < 45:
-			key := d.key("W")
-			if d.chance(4) { // never gone while it is watched, see package differ
-				control(conn, "DEL", key)
-			}
-			control(conn, d.one("SET", "APPEND", "SET"), key, "v")
+			control(conn, d.one("SET", "APPEND", "SET", "DEL"), d.key("W"), d.one("v", "{t}W1"))
 		case n < 47:
 			control(conn, "UNWATCH")
 		case n < 49:
@@ -235,8 +234,8 @@ func multiSession(d *drawer) (steps []step) {
 	return steps
 }
 
-// watching never names a key that is not there.
-var watching = parse("WATCH Wkey...")
+// watched are keys, some of which are not there.
+var watched = parse("Wkey...")
 
 // serverSession is commands about the connection and the server.
 func serverSession(d *drawer) (steps []step) {
@@ -354,65 +353,4 @@ PUBSUB SHARDCHANNELS ( chpattern )
 PUBSUB NUMPAT
 PUBSUB NUMSUB ( channel... )
 PUBSUB SHARDNUMSUB ( channel... )
-`)
-
-// blockSession has clients wait, and others serve them.
-func blockSession(d *drawer) (steps []step) {
-	const waiters = 4
-	d.plain = true
-	for len(steps) < length/4 {
-		switch n := d.IntN(20); {
-		case n < 8:
-			args := d.command(waits[d.IntN(len(waits))])
-			steps = append(steps, step{conn: 1 + d.IntN(waiters), op: opSend, args: args})
-		case n < 9:
-			args := []string{"CLIENT", "UNBLOCK", "@" + strconv.Itoa(1+d.IntN(waiters))}
-			if d.chance(2) {
-				args = append(args, d.one("TIMEOUT", "ERROR"))
-			}
-			steps = append(steps, step{args: args})
-		case n < 10:
-			steps = append(steps, step{args: []string{"SWAPDB", "0", "1"}})
-		case n < 11:
-			steps = append(steps, step{args: []string{"MULTI"}})
-			for range 1 + d.IntN(3) {
-				steps = append(steps, step{args: d.command(serves[d.IntN(len(serves))])})
-			}
-			steps = append(steps, step{args: []string{"EXEC"}})
-		default:
-			steps = append(steps, step{args: d.command(serves[d.IntN(len(serves))])})
-		}
-	}
-	return steps
-}
-
-var waits = shapes(`
-BLPOP|BRPOP lkey... 0
-BLMOVE lkey lkey LEFT|RIGHT LEFT|RIGHT 0
-BRPOPLPUSH lkey lkey 0
-BLMPOP 0 #lkey LEFT|RIGHT ( COUNT 1|2|10 )
-BZPOPMIN|BZPOPMAX zkey... 0
-BZMPOP 0 #zkey MIN|MAX ( COUNT 1|2|10 )
-`)
-
-var serves = shapes(`
-LPUSH|RPUSH lkey value...
-LPUSH|RPUSH lkey value...
-LPUSHX lkey value
-ZADD zkey score member
-ZADD zkey score member score member
-ZINCRBY zkey score member
-LMOVE lkey lkey LEFT|RIGHT LEFT|RIGHT
-RPOPLPUSH lkey lkey
-RENAME key key
-COPY key key REPLACE
-SORT lkey ALPHA STORE lkey
-ZUNIONSTORE zkey 2 zkey zkey
-DEL key key
-SET key value
-LPOP lkey
-ZPOPMIN zkey
-LRANGE lkey 0 -1
-ZRANGE zkey 0 -1 WITHSCORES
-EVAL return(redis.call('rpush',KEYS[1],'a','b')) 1 lkey
 `)

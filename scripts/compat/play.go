@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -289,7 +290,7 @@ const maxRounds = 10_000
 func scan(c *conn, args []string) (resp.Value, error) {
 	args = slices.Clone(args)
 	cursor := slices.Index(args, "0")
-	seen := map[string]bool{}
+	seen := map[string]resp.Value{}
 	size := 1
 	if cmd := strings.ToUpper(args[0]); cmd == "HSCAN" || cmd == "ZSCAN" {
 		size = 2
@@ -300,15 +301,10 @@ func scan(c *conn, args []string) (resp.Value, error) {
 			return v, err
 		}
 		for group := range slices.Chunk(v.Elems[1].Elems, size) {
-			seen[fmt.Sprint(group)] = true
+			seen[fmt.Sprint(group)] = resp.List(group...)
 		}
 		if args[cursor] = v.Elems[0].Str; args[cursor] == "0" {
-			var list []string
-			for s := range seen {
-				list = append(list, s)
-			}
-			slices.Sort(list)
-			return resp.Strs(list...), nil
+			return sorted(resp.List(slices.Collect(maps.Values(seen))...), 1, false), nil
 		}
 	}
 	return resp.Value{}, errors.New("an iteration does not end")

@@ -178,7 +178,7 @@ func keyAt(args []string) int {
 // notInScripts are the commands the replies of which are compared otherwise than by
 // their order.
 var notInScripts = map[string]bool{
-	"ttl": true, "pttl": true, "expiretime": true, "pexpiretime": true, "spop": true, "object|idletime": true, "memory|usage": true,
+	"ttl": true, "pttl": true, "expiretime": true, "pexpiretime": true, "spop": true, "object|encoding": true, "object|idletime": true, "memory|usage": true,
 	"srandmember": true, "hrandfield": true, "zrandmember": true,
 }
 

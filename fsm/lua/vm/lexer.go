@@ -123,7 +123,10 @@ func (l *lexer) symbol() token {
 	l.at += n
 	text := rest[:n]
 	raw := text
-	if c := text[0]; n == 1 && (c < ' ' || c == 127) {
+	switch c := text[0]; {
+	case c == 0:
+		raw = "" // to Lua 5.1 it is the number that stands for no token
+	case n == 1 && (c < ' ' || c == 127):
 		raw = fmt.Sprintf("char(%d)", c)
 	}
 	return token{tokenSymbol, text, raw, 0, l.line}

@@ -9,6 +9,8 @@ import "phonond/redisproto/resp"
 type Case struct {
 	Args      []string
 	Want, Got resp.Value // Redis's, phonond's
+	// Absent says that the client watches a key that was not there.
+	Absent bool
 }
 
 // Difference is one way in which replies differ.

@@ -1,6 +1,7 @@
 package differ
 
 import (
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -28,20 +29,58 @@ var Table = []Difference{
 		Is:       func(c Case) bool { return c.Want.Kind == resp.Integer && c.Got.Int == 1 },
 	},
 	{
-		Commands: []string{"exec"},
-		What:     "A watched key that is not there, as when it was watched, has not changed, whatever has become of it between.",
-		Why:      "What is not there has no version.",
+		Commands: []string{"object|idletime"},
+		What:     "A small integer is as young as its key.",
+		Why:      "Values are not shared between keys: in Redis such an integer is as old as its last use by any.",
 		Is: func(c Case) bool {
-			return (c.Want.Kind == resp.Nil || c.Want.Kind == resp.NilArray) && c.Got.Kind == resp.Array
+			return c.Want.Kind == resp.Integer && c.Got.Kind == resp.Integer && c.Got.Int < c.Want.Int
 		},
 	},
 	{
+		Commands: []string{"sscan", "hscan", "zscan"},
+		What:     "A cursor that no reply has given may find nothing in a small set, hash or sorted set.",
+		Why:      "Redis shows the whole of a packed one whatever the cursor is.",
+		Is: func(c Case) bool {
+			return len(c.Args) > 2 && strings.Trim(c.Args[2], "+0") != "" && len(c.Want.Elems) == 2 && len(c.Got.Elems) == 2
+		},
+	},
+	{
+		Commands: []string{"command|getkeys", "command|getkeysandflags"},
+		What:     "A number of keys that is none counts as 0.",
+		Why:      "Redis takes as many digits for the number as there are in front; the command itself is refused by both.",
+		Is: func(c Case) bool {
+			return len(c.Args) > 4 && numbered.MatchString(c.Args[2]) && !wholeNumber.MatchString(c.Args[4])
+		},
+	},
+	{
+		Commands: []string{"exec"},
+		What:     "A transaction is now and then given up for a watched key that was not there and has not come.",
+		Why:      "Of keys that went only a trace is kept, in one of 1024 places: two may share it. The client tries again.",
+		Is: func(c Case) bool {
+			return c.Absent && c.Want.Kind == resp.Array && (c.Got.Kind == resp.Nil || c.Got.Kind == resp.NilArray)
+		},
+	},
+	{
+		Commands: []string{"del", "unlink", "exists", "touch", "mget", "mset", "dbsize", "keys", "scan", "randomkey", "flushdb", "flushall", "swapdb"},
+		What:     "In a transaction of a cluster with several groups, where it needs more than one, it is refused with CROSSSLOT.",
+		Why:      "A transaction is one entry of one group's log.",
+		Is: func(c Case) bool {
+			return c.Want.Kind == resp.Simple && c.Want.Str == "QUEUED" && strings.HasPrefix(c.Got.Str, "CROSSSLOT")
+		},
+	},
+	{
+		Commands: []string{"blpop", "brpop", "blmove", "brpoplpush", "blmpop", "bzpopmin", "bzpopmax", "bzmpop"},
+		What:     "When one transaction, script or SWAPDB fills several keys, clients are served in the order in which they came, each from the first of its keys.",
+		Why:      "Redis goes by the order in which the keys were filled, or, at SWAPDB, by that of a hash table.",
+		Is:       func(Case) bool { return false }, // the program does not draw it
+	},
+	{
 		Commands: []string{"eval", "eval_ro"},
-		What:     "There are no coroutines in scripts, and commands of connections and nodes are unknown there.",
+		What:     "There are no coroutines in scripts, and INFO, COMMAND, PUBSUB, CLUSTER, SLOWLOG, MEMORY DOCTOR, LOLWUT, READONLY, READWRITE and ASKING are unknown there.",
 		Why:      "A script is run by the leader of its keys' group, which knows no connection, and every script has to end.",
 		Is: func(c Case) bool {
-			return strings.Contains(c.Args[1], "coroutine") || strings.HasPrefix(c.Got.Str, "ERR Unknown Redis command called from script") &&
-				strings.HasPrefix(c.Want.Str, "ERR This Redis command is not allowed from script")
+			return strings.Contains(c.Args[1], "type(coroutine)") && c.Want.Str == "table" && c.Got.Str == "nil" ||
+				strings.HasPrefix(c.Got.Str, "ERR Unknown Redis command called from script") && nodeCommand.MatchString(c.Args[1])
 		},
 	},
 	{
@@ -90,6 +129,14 @@ var Table = []Difference{
 		Is:   func(c Case) bool { return equal(zeros(c.Want), zeros(c.Got)) },
 	},
 }
+
+// numbered are commands whose second argument is the number of their keys.
+var numbered = regexp.MustCompile(`(?i)^eval`)
+
+var wholeNumber = regexp.MustCompile(`^[0-9]+$`)
+
+// nodeCommand is a call of a command that only a node can answer.
+var nodeCommand = regexp.MustCompile(`(?i)call\(\s*'(info|command|pubsub|cluster|slowlog|memory|lolwut|readonly|readwrite|asking)'`)
 
 // zeros returns v with 0 for -0.
 func zeros(v resp.Value) resp.Value {
