@@ -83,8 +83,9 @@ func (r *rig) start(names ...string) {
 			r.t.Fatal(err)
 		}
 		n.ln = ln
-		n.Router = New(r.config(name, n.groups))
-		n.served.Go(func() { n.Serve(ln) })
+		router := New(r.config(name, n.groups))
+		n.Router = router // a test may put another in its place
+		n.served.Go(func() { router.Serve(ln) })
 	}
 	for _, n := range r.nodes {
 		for _, g := range n.groups {
