@@ -33,6 +33,14 @@ func (src *zsource) score(name string) (float64, bool) {
 // counts as 0.
 func (src *zsource) weigh(score float64) float64 { return numberOr0(src.weight * score) }
 
+// smaller returns the smaller number, a if they cannot be compared.
+func smaller(a, b float64) float64 {
+	if b < a {
+		return b
+	}
+	return a
+}
+
 func numberOr0(f float64) float64 {
 	if math.IsNaN(f) {
 		return 0
@@ -94,9 +102,9 @@ func (c *zcombination) parse(args [][]byte, has zoptions) resp.Value {
 			switch how := args[1]; {
 			case is(how, "SUM"):
 			case is(how, "MIN"):
-				c.aggregate = func(a, b float64) float64 { return min(a, b) }
+				c.aggregate = smaller
 			case is(how, "MAX"):
-				c.aggregate = func(a, b float64) float64 { return max(a, b) }
+				c.aggregate = func(a, b float64) float64 { return -smaller(-a, -b) }
 			default:
 				return resp.ErrSyntax
 			}
@@ -166,7 +174,7 @@ func (c *zcombination) eachCommon(f func(name string, score float64) bool) {
 			if !ok {
 				return true
 			}
-			sum = c.aggregate(sum, src.weigh(score))
+			sum = c.aggregate(sum, src.weight*score) // not a number takes the sum with it, as in Redis
 		}
 		return f(m.name, sum)
 	})

@@ -79,7 +79,7 @@ var Table = []Difference{
 		What:     "There are no coroutines in scripts, and INFO, COMMAND, PUBSUB, CLUSTER, SLOWLOG, MEMORY DOCTOR, LOLWUT, READONLY, READWRITE and ASKING are unknown there.",
 		Why:      "A script is run by the leader of its keys' group, which knows no connection, and every script has to end.",
 		Is: func(c Case) bool {
-			return strings.Contains(c.Args[1], "type(coroutine)") && c.Want.Str == "table" && c.Got.Str == "nil" ||
+			return strings.Contains(c.Args[1], "type(coroutine)") && c.Want.Str == "table" && strings.Contains(c.Got.Str, "nonexistent global variable 'coroutine'") ||
 				strings.HasPrefix(c.Got.Str, "ERR Unknown Redis command called from script") && nodeCommand.MatchString(c.Args[1])
 		},
 	},
