@@ -319,6 +319,7 @@ func TestScriptMayNotDo(t *testing.T) {
 			{"client nosuch", errScriptUnknown.Str},
 			{"CONFIG SET a", errScriptArity.Str},
 			{"#readonly\nSET k w", errScriptReadOnly.Str},
+			{"#readonly\nPUBLISH c m", errScriptReadOnly.Str},
 			{"LPUSH k x", resp.ErrWrongType.Str},
 			{"SELECT 99", resp.ErrDBIndex.Str},
 		} {

@@ -20,6 +20,9 @@ func (s *scriptCalls) local(args [][]byte) resp.Value {
 	case name == "ping" && len(args) == 2, name == "echo" && len(args) == 2:
 		return resp.Str(string(args[1]))
 	case name == "publish" && len(args) == 3, name == "spublish" && len(args) == 3:
+		if s.readOnly {
+			return errScriptReadOnly
+		}
 		s.messages = append(s.messages, Message{name == "spublish", string(args[1]), string(args[2])})
 		return resp.Int(0)
 	case name == "select" && len(args) == 2:
