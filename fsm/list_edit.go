@@ -145,10 +145,7 @@ func ltrimCmd(t *Tx, args [][]byte) resp.Value {
 		return resp.OK
 	}
 	from, to := clampRange(start, stop, l.len())
-	switch kept := to - from + 1; {
-	case kept == l.len():
-		t.notify(EventList, "ltrim", args[1])
-	case kept < l.len()/2:
+	if kept := to - from + 1; kept < l.len()/2 {
 		r := list{}.edit()
 		l.each(from, func(i int, element string) bool {
 			if i <= to {
@@ -157,7 +154,7 @@ func ltrimCmd(t *Tx, args [][]byte) resp.Value {
 			return i < to
 		})
 		t.setObject(args[1], r, "ltrim")
-	default:
+	} else {
 		l = l.edit()
 		for range l.len() - 1 - to {
 			l.pop(right)

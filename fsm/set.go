@@ -21,6 +21,9 @@ var setCommands = group("set",
 		flags(command.Fast).since("6.2.0"),
 	write("spop", -2, 1, spopCmd, "key [count]", "Removes members chosen at random.").
 		flags(command.Fast).since("1.0.0"),
+	// setpop is in the log for an SPOP of a script: what was drawn is known.
+	write("setpop", -3, 1, setpopCmd, "key member [member ...]", "Removes the members that SPOP has drawn.").
+		flags(command.Internal),
 	read("srandmember", -2, 1, srandmemberCmd, "key [count]", "Members of a set chosen at random.").since("1.0.0"),
 	write("smove", 4, 1, smoveCmd, "source destination member", "Moves a member to another set.").
 		lastKey(2, 1).flags(command.Fast).since("1.0.0"),
@@ -93,7 +96,11 @@ func saddCmd(t *Tx, args [][]byte) resp.Value {
 	return resp.Int(n)
 }
 
-func sremCmd(t *Tx, args [][]byte) resp.Value {
+func sremCmd(t *Tx, args [][]byte) resp.Value   { return t.dropNamed(args, "srem") }
+func setpopCmd(t *Tx, args [][]byte) resp.Value { return t.dropNamed(args, "spop") }
+
+// dropNamed removes the members of a set that are named, and tells of the event.
+func (t *Tx) dropNamed(args [][]byte, event string) resp.Value {
 	s, ok := get[set](&t.View, args[1])
 	if !ok {
 		return resp.ErrWrongType
@@ -106,7 +113,7 @@ func sremCmd(t *Tx, args [][]byte) resp.Value {
 		}
 	}
 	if n > 0 {
-		t.setObject(args[1], s, "srem")
+		t.setObject(args[1], s, event)
 	}
 	return resp.Int(n)
 }

@@ -145,7 +145,7 @@ func (t *trial) effectOf(c command.Call, reply resp.Value) (effect command.Call,
 		if reply.Kind == resp.Bulk {
 			members = []resp.Value{reply}
 		}
-		args := [][]byte{[]byte("SREM"), c.Args[1]}
+		args := [][]byte{[]byte("SETPOP"), c.Args[1]}
 		for _, m := range members {
 			args = append(args, []byte(m.Str))
 		}
