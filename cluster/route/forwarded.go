@@ -127,12 +127,13 @@ func (r *Router) forwardedWait(ws *servedWaits, f frame, done func(answer)) {
 		done(answer{err: ErrRefused})
 		return
 	}
-	if !r.waitConns.newest(req.Origin, ws, f.id) {
+	since := time.Now().Add(-time.Duration(min(age, maxAge)) * time.Microsecond)
+	w := wait{origin: req.Origin, seq: req.Seq, done: req.Done, call: req.Calls[0], over: over}
+	var ok bool
+	if w.since, ok = r.waitConns.begun(&req, ws, f.id, since); !ok {
 		done(answer{err: group.ErrUncertain})
 		return
 	}
-	w := wait{origin: req.Origin, seq: req.Seq, done: req.Done, call: req.Calls[0], over: over}
-	w.since = time.Now().Add(-min(time.Duration(age), maxAge) * time.Millisecond)
 	at := w.prepare(func(a answer) {
 		ws.remove(f.id)
 		if errors.Is(a.err, group.ErrNotLeader) {
@@ -144,8 +145,8 @@ func (r *Router) forwardedWait(ws *servedWaits, f frame, done func(answer)) {
 	g.Wait(at)
 }
 
-// maxAge bounds for how long another node may say that its client has waited, in ms.
-const maxAge = 365 * 24 * 60 * 60 * 1000
+// maxAge bounds for how long another node may say that its client has waited, in µs.
+const maxAge = 365 * 24 * 60 * 60 * 1e6
 
 // waitConns are the connections that the waits of other nodes come on, by origin. What
 // is left of a connection that broke may be read after the next one has brought what
@@ -159,26 +160,40 @@ type waitConn struct {
 	conn *servedWaits
 	last uint64 // the id of its last frame: those of a node grow from one connection to the next
 	at   time.Time
+
+	seq   uint64    // the highest number of its waits
+	since time.Time // when that one began
 }
 
 // staleConn is after what time an origin that has been silent is forgotten.
 const staleConn = time.Hour
 
-// newest reports whether a frame does not come on a connection that has a successor.
-func (wc *waitConns) newest(origin uint64, conn *servedWaits, frame uint64) bool {
+// begun returns since when a wait lasts; ok is false for a frame that comes on a
+// connection that has a successor.
+//
+// The age that a frame tells leaves out its way here, which may take longer for one
+// than for the next. No wait is older for that than one that its node numbered before.
+func (wc *waitConns) begun(req *fsm.Request, conn *servedWaits, frame uint64, since time.Time) (time.Time, bool) {
 	wc.mu.Lock()
 	defer wc.mu.Unlock()
 	now := time.Now()
-	known, ok := wc.byOrigin[origin]
+	known, ok := wc.byOrigin[req.Origin]
 	switch {
 	case ok && known.conn != conn && frame <= known.last:
-		return false
+		return since, false
 	case !ok:
 		if wc.byOrigin == nil {
 			wc.byOrigin = map[uint64]waitConn{}
 		}
 		maps.DeleteFunc(wc.byOrigin, func(_ uint64, c waitConn) bool { return now.Sub(c.at) > staleConn })
 	}
-	wc.byOrigin[origin] = waitConn{conn, frame, now}
-	return true
+	seq, began := known.seq, known.since
+	if req.Seq > seq {
+		if since.Before(began) {
+			since = began
+		}
+		seq, began = req.Seq, since
+	}
+	wc.byOrigin[req.Origin] = waitConn{conn, frame, now, seq, began}
+	return since, true
 }

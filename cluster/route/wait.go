@@ -31,7 +31,7 @@ func (w *wait) append(b []byte) []byte {
 	if w.over {
 		over = 1
 	}
-	return binary.AppendUvarint(append(b, over), uint64(max(time.Since(w.since), 0).Milliseconds()))
+	return binary.AppendUvarint(append(b, over), uint64(max(time.Since(w.since), 0).Microseconds()))
 }
 
 // request encodes the wait for a frame.

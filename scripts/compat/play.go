@@ -245,7 +245,9 @@ func (p *player) hear(c *conn, number, n int) error {
 }
 
 // settle waits until all those are answered who are to be, and returns their
-// replies. Redis says so itself; the others are to do as Redis does.
+// replies. Redis says so itself; the others are to do as Redis does. The count of
+// those who are blocked may be from before the command that was sent last, so it
+// counts only if no reply has come since the one before it.
 func (p *player) settle(at int) (list []served, err error) {
 	if p.guide != nil {
 		for _, s := range p.guide[at].served {
@@ -262,6 +264,7 @@ func (p *player) settle(at int) (list []served, err error) {
 		if err != nil {
 			return false, err
 		}
+		waiting := len(p.waiting)
 		for _, w := range slices.Clone(p.waiting) {
 			select {
 			case v, ok := <-p.conns[w].in:
@@ -273,7 +276,7 @@ func (p *player) settle(at int) (list []served, err error) {
 			default:
 			}
 		}
-		return n == len(p.waiting), nil
+		return n == waiting && waiting == len(p.waiting), nil
 	})
 	slices.SortFunc(list, func(a, b served) int { return a.conn - b.conn })
 	return list, err
