@@ -189,14 +189,20 @@ func (m *Machine) hasher() hasher { return hasher{m.cfg.Seed[0], m.cfg.Seed[1]} 
 
 func (m *Machine) flushDB(db int) {
 	m.version++
-	m.buryAll()
+	if m.ks[db].keys.len() > 0 {
+		m.buryAll(db)
+	}
 	m.ks[db] = newDatabase(m.hasher())
 	m.sum.flushed(db)
 }
 
 func (m *Machine) swapDBs(a, b int) {
 	m.version++
-	m.buryAll()
+	for _, db := range [][2]int{{a, b}, {b, a}} { // what comes to the one may go from there again
+		if m.ks[db[1]].keys.len() > 0 {
+			m.buryAll(db[0])
+		}
+	}
 	m.ks[a], m.ks[b] = m.ks[b], m.ks[a]
 	m.sum.swapped(a, b)
 	if m.cfg.Swapped != nil {

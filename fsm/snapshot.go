@@ -101,7 +101,9 @@ func Restore(cfg Config, r io.Reader) (*Machine, error) {
 		return nil, d.err
 	}
 	m.recent[m.index%recentDigests] = checkpoint{m.index, m.sum.sum}
-	m.buryAll()
+	for db := range m.ks {
+		m.buryAll(db)
+	}
 	return m, nil
 }
 

@@ -57,7 +57,7 @@ const graveCount = 1024
 // state: a machine that was restored takes it that all keys went just then.
 type graves struct {
 	last [graveCount]uint64
-	all  uint64 // a change with which any key may have gone
+	all  [Databases]uint64 // changes with which any key of a database may have gone
 }
 
 // grave returns the number that a key has with others.
@@ -72,10 +72,10 @@ func (m *Machine) bury(db int, key string) {
 	}
 }
 
-// buryAll notes that any key may have gone with the present change.
-func (m *Machine) buryAll() {
+// buryAll notes that any key of a database may go with the present change.
+func (m *Machine) buryAll(db int) {
 	if m.graves != nil {
-		m.graves.all = m.version
+		m.graves.all[db] = m.version
 	}
 }
 
@@ -94,7 +94,7 @@ func (m *Machine) watchedVersion(db int, key []byte) uint64 {
 func (m *Machine) Watched(watched []command.KeyVersion) []command.KeyVersion {
 	reads := make([]command.KeyVersion, len(watched))
 	for i, w := range watched {
-		if since := w.Version &^ absent; w.Version != since && max(*m.grave(w.DB, w.Key), m.graves.all) <= since {
+		if since := w.Version &^ absent; w.Version != since && max(*m.grave(w.DB, w.Key), m.graves.all[w.DB]) <= since {
 			w.Version = 0
 		}
 		reads[i] = w

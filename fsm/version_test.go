@@ -22,6 +22,10 @@ func TestWatchedKeyThatCameAndWent(t *testing.T) {
 		{"it came and was emptied", []command.Call{callOf(0, "RPUSH", "k", "v"), callOf(0, "LPOP", "k")}, false},
 		{"it came and all was deleted", []command.Call{callOf(0, "SET", "k", "v"), callOf(0, "FLUSHDB")}, false},
 		{"it came to another database", []command.Call{callOf(1, "SET", "k", "v"), callOf(0, "SWAPDB", "0", "1"), callOf(0, "SWAPDB", "0", "1")}, false},
+		{"nothing was deleted", []command.Call{callOf(1, "FLUSHDB")}, true},
+		{"all of another database was deleted", []command.Call{callOf(1, "SET", "k", "v"), callOf(1, "FLUSHDB")}, true},
+		{"its database went elsewhere", []command.Call{callOf(0, "SWAPDB", "0", "1")}, true},
+		{"others changed places", []command.Call{callOf(2, "SET", "k", "v"), callOf(0, "SWAPDB", "2", "3")}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRig(t)

@@ -48,6 +48,12 @@ func serverCommands() []Command {
 			},
 		},
 		Command{
+			Spec: container("script", -2, "scripting", "2.6.0", "Commands about scripts."),
+			Subs: []Command{
+				row("script|debug", 3, command.Local|command.NoScript, scriptDebug, "3.2.0", "YES|SYNC|NO", "Ends the debugging of scripts, which there is none of."),
+			},
+		},
+		Command{
 			Spec: container("memory", -2, "server", "4.0.0", "Commands about memory."),
 			Subs: []Command{
 				row("memory|doctor", 2, command.Local, memoryDoctor, "4.0.0", "", "Says how this node is off for memory, for people."),
@@ -57,6 +63,19 @@ func serverCommands() []Command {
 			},
 		},
 	)
+}
+
+// SCRIPT DEBUG YES|SYNC|NO
+func scriptDebug(c *Client, args [][]byte) resp.Value {
+	switch mode := strings.ToUpper(string(args[2])); {
+	case c.executing:
+		return resp.Err("ERR SCRIPT DEBUG must be called outside a pipeline")
+	case mode == "NO":
+		return resp.OK
+	case mode == "YES" || mode == "SYNC":
+		return resp.Err("ERR scripts cannot be debugged: they are run by the leader of their keys' group")
+	}
+	return resp.Err("ERR Use SCRIPT DEBUG YES/SYNC/NO")
 }
 
 // ROLE

@@ -316,6 +316,8 @@ func TestScriptMayNotDo(t *testing.T) {
 			{"MULTI x", errScriptArity.Str},
 			{"CLIENT", errScriptArity.Str},
 			{"CLIENT ID", errScriptForbidden.Str},
+			{"SCRIPT DEBUG NO", errScriptForbidden.Str},
+			{"SCRIPT DEBUG", errScriptArity.Str},
 			{"client nosuch", errScriptUnknown.Str},
 			{"CONFIG SET a", errScriptArity.Str},
 			{"#readonly\nSET k w", errScriptReadOnly.Str},

@@ -59,6 +59,8 @@ func forbidden(args [][]byte) resp.Value {
 	arity, ok := forbiddenCommands[name]
 	switch {
 	case ok:
+	case name == "script" && len(args) > 1 && strings.EqualFold(string(args[1]), "debug"):
+		arity = 3
 	case name != "client" && name != "config" && name != "latency":
 		return resp.Value{}
 	case len(args) == 1:

@@ -25,7 +25,7 @@ var complexities = byName(map[string]string{
 		client|pause client|reply client|setinfo client|setname client|tracking client|trackinginfo client|unblock client|unpause
 		command|count config|resetstat config|rewrite monitor wait role lolwut debug
 		slowlog|len latency|graph latency|history latency|doctor memory|doctor memory|malloc-stats memory|purge memory|stats
-		multi pubsub|numpat cluster|info cluster|myid cluster|keyslot script|kill
+		multi pubsub|numpat cluster|info cluster|myid cluster|keyslot script|kill script|debug
 		subscribe unsubscribe psubscribe punsubscribe ssubscribe sunsubscribe readonly readwrite asking`,
 	"O(M)": `
 		mget mset msetnx getrange substr bitfield bitfield_ro del unlink exists touch flushall flushdb copy

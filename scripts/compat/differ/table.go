@@ -55,9 +55,30 @@ var Table = []Difference{
 	{
 		Commands: []string{"exec"},
 		What:     "A transaction is now and then given up for a watched key that was not there and has not come.",
-		Why:      "Of keys that went only a trace is kept, in one of 1024 places: two may share it. The client tries again.",
+		Why: "Of keys that went only a trace is kept, in one of 1024 places: two may share it. FLUSHDB, FLUSHALL and SWAPDB " +
+			"leave one for all keys of a database from which any may have gone, and a leader with a restored snapshot for all that went before. The client tries again.",
 		Is: func(c Case) bool {
 			return c.Absent && c.Want.Kind == resp.Array && (c.Got.Kind == resp.Nil || c.Got.Kind == resp.NilArray)
+		},
+	},
+	{
+		Commands: []string{"publish", "spublish", "exec"},
+		What:     "What a client of RESP3 publishes to itself in a transaction comes behind the reply to EXEC.",
+		Why:      "Redis 7.0 sends it in the middle of that reply, which no client can read; since 7.2 it does as phonond.",
+		Is:       func(Case) bool { return false }, // the program does not draw it
+	},
+	{
+		Commands: []string{"eval", "evalsha", "eval_ro", "evalsha_ro"},
+		What:     "The settings of cjson, such as cjson.encode_sparse_array, are as new in every script.",
+		Why:      "In Redis they stay until the server ends; here another leader runs the next script, and would not know them.",
+		Is:       func(Case) bool { return false },
+	},
+	{
+		Commands: []string{"script|debug"},
+		What:     "YES and SYNC are refused.",
+		Why:      "A script is run on the leader of its keys' group, in a go: there is no session in which it could stop.",
+		Is: func(c Case) bool {
+			return c.Want.Kind == resp.Simple && strings.HasPrefix(c.Got.Str, "ERR scripts cannot be debugged")
 		},
 	},
 	{
