@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"phonond/cluster/proctest"
 )
 
 // maxFuzzCommands is how many commands one input is made into.
@@ -17,9 +19,9 @@ func FuzzCommands(f *testing.F) {
 	for i := range uint64(16) {
 		f.Add(randomTape(i, 200))
 	}
-	addr := startRedis(f)
+	addr := proctest.RunRedis(f)
 	all := slices.Concat(forms, moreForms(f))
-	conns := []*redisConn{connect(f, addr, 2), connect(f, addr, 3)}
+	conns := []redisConn{connect(f, addr, 2), connect(f, addr, 3)}
 	f.Fuzz(func(t *testing.T, program []byte) {
 		choose := &tape{program}
 		proto := choose.IntN(2)
@@ -31,7 +33,7 @@ func FuzzCommands(f *testing.F) {
 		for _, args := range commands {
 			sent = append(sent, unwaiting(args)...)
 		}
-		replies, err := conns[proto].pipeline(sent)
+		replies, err := conns[proto].Pipe(sent)
 		if err != nil {
 			t.Fatalf("%q: %v", commands, err)
 		}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"phonond/cluster/proctest"
 	"phonond/redisproto/resp"
 )
 
@@ -268,7 +269,7 @@ func TestRandomCommandsAnswerAsRedis(t *testing.T) {
 	for proto, seed := range map[int]uint64{2: 1, 3: 2} {
 		t.Run(fmt.Sprintf("RESP%d", proto), func(t *testing.T) {
 			r := newRig(t)
-			redis := connect(t, startRedis(t), proto)
+			redis := connect(t, proctest.RunRedis(t), proto)
 			rnd := rand.New(rand.NewPCG(seed, 0))
 			bad := 0
 			for n := 0; n < *differ/2 && bad < 30; n++ {

@@ -5,12 +5,13 @@ import (
 	"strings"
 	"testing"
 
+	"phonond/cluster/proctest"
 	"phonond/redisproto/resp"
 )
 
 // RESTORE takes what a real server dumps, of every type in every encoding.
 func TestRestoreTakesDumpsOfRedis(t *testing.T) {
-	redis := connect(t, startRedis(t), 2)
+	redis := connect(t, proctest.RunRedis(t), 2)
 	r := newRig(t)
 	set := func(args ...string) { redis.must(t, args...) }
 	for i, s := range []string{"", "v", "12", "-300", "70000", "9223372036854775807", "1.5", strings.Repeat("ab", 500), strings.Repeat("x", 20000)} {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"phonond/cluster/proctest"
 	"phonond/redisproto/resp"
 )
 
@@ -36,7 +37,7 @@ func eventLines(events []Event) string {
 func eventLine(db int, name, key string) string { return fmt.Sprintf("%d %s %q", db, name, key) }
 
 func TestEventClassesAreWrittenAsRedisDoes(t *testing.T) {
-	redis := connect(t, startRedis(t), 2)
+	redis := connect(t, proctest.RunRedis(t), 2)
 	const letters = "KEg$lshzxetdmnAAAgq"
 	rnd := rand.New(rand.NewPCG(1, 0))
 	for range 500 {
@@ -61,11 +62,11 @@ func TestEventClassesAreWrittenAsRedisDoes(t *testing.T) {
 
 // eventStream is what a real server tells of, through a subscription.
 type eventStream struct {
-	commands, events *redisConn
+	commands, events redisConn
 }
 
 func watchEvents(t *testing.T) *eventStream {
-	addr := startRedis(t)
+	addr := proctest.RunRedis(t)
 	s := &eventStream{connect(t, addr, 2), connect(t, addr, 2)}
 	s.commands.must(t, "CONFIG", "SET", "notify-keyspace-events", "AEn")
 	s.events.must(t, "PSUBSCRIBE", "__keyevent@*__:*")
@@ -77,14 +78,13 @@ func watchEvents(t *testing.T) *eventStream {
 func (s *eventStream) do(t *testing.T, args ...string) (resp.Value, string) {
 	t.Helper()
 	sent := unwaiting(args)
-	replies, err := s.commands.pipeline(append(sent, []string{"PUBLISH", "done", ""}))
+	replies, err := s.commands.Pipe(append(sent, []string{"PUBLISH", "done", ""}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var lines []string
 	for {
-		s.events.SetDeadline(time.Now().Add(10 * time.Second))
-		m, err := readReply(s.events.r)
+		m, err := s.events.Next()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"phonond/cluster/proctest"
 	"phonond/redisproto/command"
 	"phonond/redisproto/resp"
 )
@@ -82,7 +83,7 @@ func flagsOfOurs(name string) bool {
 var later = map[string]bool{"delex": true, "delifeq": true}
 
 func TestRowsSayWhatRedisSays(t *testing.T) {
-	redis := connect(t, startRedis(t), 3)
+	redis := connect(t, proctest.RunRedis(t), 3)
 	for _, cmd := range DataCommands().byName {
 		if cmd.Has(command.Internal) || later[cmd.Name] {
 			continue

@@ -1,10 +1,8 @@
 package fsm
 
 import (
-	"bytes"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,12 +10,11 @@ import (
 	"strings"
 	"testing"
 
+	"phonond/cluster/proctest"
 	"phonond/redisproto/resp"
 )
 
 var update = flag.Bool("update", false, "rewrite the files in testdata")
-
-func bytesReader(b []byte) io.Reader { return bytes.NewReader(b) }
 
 // A transcript is lines that start with "> ", commands as typed into redis-cli,
 // each followed by the reply as redis-cli prints it to a terminal. "~> " marks a
@@ -86,10 +83,10 @@ func TestTranscriptsOnMachine(t *testing.T) {
 }
 
 func TestTranscriptsOnRedis(t *testing.T) {
-	addr := startRedis(t)
+	addr := proctest.RunRedis(t)
 	for _, path := range transcripts(t) {
 		t.Run(filepath.Base(path), func(t *testing.T) {
-			conns := map[int]*redisConn{2: connect(t, addr, 2), 3: connect(t, addr, 3)}
+			conns := map[int]redisConn{2: connect(t, addr, 2), 3: connect(t, addr, 3)}
 			conns[2].must(t, "FLUSHALL")
 			conns[2].must(t, "SCRIPT", "FLUSH")
 			playTranscript(t, path, false, func(s *step, args []string) resp.Value {

@@ -5,46 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
 	"testing"
+
+	"phonond/cluster/proctest"
 )
 
-// realRedis starts a redis-server on a Unix socket and returns its path.
+// realRedis starts a redis-server and returns the path of its Unix socket: a fuzzer
+// would run out of ports.
 func realRedis(t testing.TB, args ...string) string {
 	t.Helper()
-	path, err := exec.LookPath("redis-server")
-	if err != nil {
-		t.Fatalf("this test compares with Redis 7.0; install redis-server (make test does): %v", err)
-	}
-	dir := t.TempDir()
-	sock := filepath.Join(dir, "r.sock")
-	// The shell ends the server when its own input ends, which it also does when this
-	// process is killed, as the fuzzer's workers are.
-	server := exec.Command("sh", append([]string{"-c", `"$@" & read -r _; kill -9 $!; wait`, "sh",
-		path, "--port", "0", "--unixsocket", sock, "--save", "", "--dir", dir}, args...)...)
-	input, err := server.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		input.Close()
-		server.Wait() // its error says that it was killed
-	})
-	eventually(t, "redis-server", func() bool {
-		conn, err := net.Dial("unix", sock)
-		if err == nil {
-			conn.Close()
-		}
-		return err == nil
-	})
+	sock := filepath.Join(t.TempDir(), "r.sock")
+	proctest.RunRedis(t, append(args, "--unixsocket", sock)...)
 	return sock
 }
 

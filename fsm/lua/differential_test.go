@@ -10,8 +10,7 @@ import (
 // TestScriptsAgainstRedis runs each line of the files in testdata here and on a real
 // server.
 func TestScriptsAgainstRedis(t *testing.T) {
-	addr := startRedis(t)
-	server, host := dialRedis(t, addr, "2"), dialRedis(t, addr, "2")
+	server, host := redisAndHost(t, "2")
 	e := New(Limits{})
 	files, err := filepath.Glob("testdata/*.lua")
 	if err != nil || len(files) == 0 {
@@ -31,8 +30,8 @@ func TestScriptsAgainstRedis(t *testing.T) {
 // TestScriptsOfManyLinesAgainstRedis has what does not fit into a line: positions of errors,
 // first lines with flags.
 func TestScriptsOfManyLinesAgainstRedis(t *testing.T) {
-	addr := startRedis(t)
-	compare(t, New(Limits{}), dialRedis(t, addr, "2"), dialRedis(t, addr, "2"), []string{
+	server, host := redisAndHost(t, "2")
+	compare(t, New(Limits{}), server, host, []string{
 		"local a\nreturn a.b",
 		"local a\nlocal b =\n  a +\n  1",
 		"local function f()\n  error('x')\nend\n\nf()",

@@ -9,8 +9,7 @@ import (
 
 // TestRandomScriptsAgainstRedis compares scripts that are made up.
 func TestRandomScriptsAgainstRedis(t *testing.T) {
-	addr := startRedis(t)
-	server, host := dialRedis(t, addr, "2"), dialRedis(t, addr, "2")
+	server, host := redisAndHost(t, "2")
 	e := New(Limits{})
 	g := generator{rand.New(rand.NewPCG(1, 2))}
 	for range 2000 {
@@ -62,8 +61,8 @@ func (g generator) expr(depth int) string {
 // TestReplies3AgainstRedis compares what commands reply to scripts in RESP3, and booleans
 // that such scripts return.
 func TestReplies3AgainstRedis(t *testing.T) {
-	addr := startRedis(t)
-	compare(t, New(Limits{}), dialRedis(t, addr, "2"), dialRedis(t, addr, "3"), []string{
+	server, host := redisAndHost(t, "3")
+	compare(t, New(Limits{}), server, host, []string{
 		"redis.call('hset', 'h', 'f', 'v') redis.call('sadd', 's', 'm') redis.call('zadd', 'z', 1.5, 'm') return 1",
 		"redis.setresp(3) return redis.call('hgetall', 'h')",
 		"redis.setresp(3) return redis.call('hgetall', 'h').map.f",

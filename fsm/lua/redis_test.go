@@ -5,89 +5,50 @@ import (
 	"context"
 	"crypto/sha1"
 	"encoding/hex"
-	"net"
-	"os/exec"
 	"strings"
 	"testing"
-	"time"
 
+	"phonond/cluster/proctest"
 	"phonond/redisproto/resp"
 )
-
-// startRedis runs a real redis-server for the length of a test and returns its
-// address.
-func startRedis(t testing.TB) string {
-	t.Helper()
-	path, err := exec.LookPath("redis-server")
-	if err != nil {
-		t.Fatal("these tests compare with a real redis-server (7.0): install one, it is not in PATH")
-	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := ln.Addr().String()
-	_, port, _ := net.SplitHostPort(addr)
-	ln.Close()
-	// The shell ends the server when its own input ends, which it also does when this
-	// process is killed.
-	cmd := exec.Command("sh", "-c", `"$@" & read -r _; kill -9 $!; wait`, "sh",
-		path, "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", t.TempDir())
-	input, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		input.Close()
-		cmd.Wait() // its error says that it was killed
-	})
-	for deadline := time.Now().Add(10 * time.Second); ; {
-		c, err := net.Dial("tcp", addr)
-		if err == nil {
-			c.Close()
-			return addr
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("redis-server does not answer: %v", err)
-		}
-	}
-}
 
 // realRedis is a connection to a real server. It is a host, too.
 type realRedis struct {
 	t testing.TB
-	net.Conn
-	r *bufio.Reader
+	*proctest.Conn
 }
 
-func dialRedis(t testing.TB, addr, proto string) *realRedis {
+// redisAndHost starts a real server and connects to it twice: for the scripts that it
+// runs itself, and for the commands of those that run here, in the given protocol
+// version.
+func redisAndHost(t testing.TB, proto string) (server, host realRedis) {
 	t.Helper()
-	c, err := net.Dial("tcp", addr)
+	addr := proctest.RunRedis(t)
+	return connect(t, addr, "2"), connect(t, addr, proto)
+}
+
+// connect dials a server of [proctest.RunRedis] in the given protocol version.
+func connect(t testing.TB, addr, proto string) realRedis {
+	t.Helper()
+	c, err := proctest.Dial(addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	r := &realRedis{t, c, bufio.NewReader(c)}
+	r := realRedis{t, c}
 	r.do("HELLO", proto)
 	return r
 }
 
-func (r *realRedis) do(args ...string) resp.Value {
-	r.SetDeadline(time.Now().Add(10 * time.Second))
-	if _, err := r.Write(resp.AppendCommand(nil, args...)); err != nil {
-		r.t.Fatalf("%q: %v", args, err)
-	}
-	v, err := resp.Read(r.r)
+func (r realRedis) do(args ...string) resp.Value {
+	v, err := r.Do(args...)
 	if err != nil {
 		r.t.Fatalf("%q: %v", args, err)
 	}
 	return v
 }
 
-func (r *realRedis) Call(args [][]byte) resp.Value {
+func (r realRedis) Call(args [][]byte) resp.Value {
 	words := make([]string, len(args))
 	for i, a := range args {
 		words[i] = string(a)
@@ -95,8 +56,8 @@ func (r *realRedis) Call(args [][]byte) resp.Value {
 	return r.do(words...)
 }
 
-func (r *realRedis) Allowed([][]byte) (allowed, known bool) { return true, true }
-func (r *realRedis) Log(int, string)                        {}
+func (r realRedis) Allowed([][]byte) (allowed, known bool) { return true, true }
+func (r realRedis) Log(int, string)                        {}
 
 func shaOf(text string) string {
 	sum := sha1.Sum([]byte(text))
@@ -110,7 +71,7 @@ func runScript(e *Engine, host Host, script string) resp.Value {
 }
 
 // compare runs scripts here and on a real server.
-func compare(t *testing.T, e *Engine, server *realRedis, host Host, scripts []string) {
+func compare(t *testing.T, e *Engine, server realRedis, host Host, scripts []string) {
 	t.Helper()
 	for _, s := range scripts {
 		if s = strings.TrimSpace(s); s == "" {
