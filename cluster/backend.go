@@ -94,7 +94,7 @@ func (b backend) Undo(call command.Call, reply resp.Value) {
 		return
 	}
 	undo := command.Call{Spec: &dataCommands.Lookup(args).Spec, DB: call.DB, Args: args}
-	if reply := r.Do(context.Background(), []command.Call{undo})[0]; reply.IsError() {
+	if reply := r.Do(r.Lingering(), []command.Call{undo})[0]; reply.IsError() {
 		b.n.log.Warn("what a client that is gone was to get is lost", "command", call.Spec.Name, "error", reply.Str)
 	}
 }

@@ -368,9 +368,7 @@ func (n *Node) Kill() {
 func (n *Node) stop(ctx context.Context) {
 	n.cancel()
 	n.starting.Wait()
-	if n.resp != nil {
-		n.resp.Shutdown(ctx)
-	}
+	n.dismiss(ctx)
 	if r := n.router.Load(); r != nil {
 		r.Close()
 	}
@@ -390,6 +388,26 @@ func (n *Node) stop(ctx context.Context) {
 	if n.lock != nil {
 		n.lock.Close()
 	}
+}
+
+// closingTime is how much of the time to stop is kept for what comes after the clients.
+const closingTime = time.Second
+
+// dismiss lets the clients' commands end, those that wait for elements too: what became
+// of them is found out while there is time, so that no element goes to somebody who is gone.
+func (n *Node) dismiss(ctx context.Context) {
+	if n.resp == nil {
+		return
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-closingTime))
+		defer cancel()
+	}
+	if r := n.router.Load(); r != nil {
+		defer context.AfterFunc(ctx, r.Hurry)()
+	}
+	n.resp.Shutdown(ctx)
 }
 
 // drain ends what is on its way through the groups. An entry that no majority takes, as

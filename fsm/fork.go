@@ -32,9 +32,10 @@ func (m *Machine) Try(c command.Call) resp.Value {
 func (m *Machine) clone() *Machine {
 	m.cloning.Lock()
 	defer m.cloning.Unlock()
+	graves := *m.graves
 	return &Machine{
 		cfg: m.cfg, ks: m.ks.clone(), scripts: m.scripts.clone(),
 		epoch: m.epoch, counter: m.counter, version: m.version, clock: m.clock, wall: m.wall, slew: m.slew,
-		sweepAt: m.sweepAt, index: m.index, term: m.term,
+		sweepAt: m.sweepAt, index: m.index, term: m.term, graves: &graves,
 	}
 }

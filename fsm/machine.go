@@ -50,7 +50,7 @@ type Machine struct {
 	epoch   uint64  // raised when a group is brought back elsewhere; part of tokens
 	counter uint64  // counts fencing tokens
 	version uint64  // counts changes of keys
-	graves  *graves // when keys went; nil in forks
+	graves  *graves // when keys went
 	clock   int64   // ms; never goes back, and stands still without a leader
 	wall    int64   // unix ms; never goes back, follows the leaders' wall clocks
 	slew    int64   // ms times a million by which wall may yet be drawn

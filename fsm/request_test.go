@@ -62,6 +62,33 @@ func TestExecDependsOnWhatWasRead(t *testing.T) {
 	}
 }
 
+// TestExecSeesWhatIsOnItsWay: what comes and goes in the entry that has the transaction, or
+// after it was sent, was not there to be seen when it was sent.
+func TestExecSeesWhatIsOnItsWay(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		before []string // applied when the transaction is sent
+		on     []string // on their way
+	}{
+		{"it came and goes", []string{"SET k v"}, []string{"DEL k"}},
+		{"it comes and goes", nil, []string{"SET k v", "DEL k"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t)
+			watched := command.KeyVersion{Key: []byte("k"), Version: uint64(r.do("KEYVERSION", "k").Elems[0].Int)}
+			for _, line := range tt.before {
+				r.do(strings.Fields(line)...)
+			}
+			onTheirWay, exec := r.next(Run, tt.on...), r.next(Exec, "INCR k")
+			exec.Reads = []command.KeyVersion{watched}
+			outcomes := r.apply(onTheirWay, exec)
+			if outcomes[1].Status != Conflict {
+				t.Errorf("got %q, want a conflict", told(outcomes))
+			}
+		})
+	}
+}
+
 func TestExecBoundsItsReplies(t *testing.T) {
 	r := newRig(t)
 	r.do("SET", "k", strings.Repeat("x", 1<<20))

@@ -41,11 +41,12 @@ func (m *Machine) Snapshot() *Snapshot {
 // Index returns the index of the last entry in the snapshot.
 func (s *Snapshot) Index() uint64 { return s.m.index }
 
-// WriteTo writes the snapshot: a header, the origins, the scripts, the
+// WriteTo writes the snapshot: a header, the graves, the origins, the scripts, the
 // databases, and a checksum over all of it.
 func (s *Snapshot) WriteTo(w io.Writer) (int64, error) {
 	e := newEncoder(w)
 	e.header(s.m)
+	e.graves(s.m.graves)
 	e.origins(s.m)
 	e.uvarint(uint64(s.m.scripts.len()))
 	s.m.scripts.each(func(sha, text string) bool {
@@ -78,6 +79,7 @@ func Restore(cfg Config, r io.Reader) (*Machine, error) {
 	d := newSnapshotReader(r)
 	m := New(cfg)
 	d.header(m)
+	d.graves(m.graves)
 	d.origins(m)
 	for range d.count() {
 		sha, text := d.string(), d.string()
@@ -101,9 +103,6 @@ func Restore(cfg Config, r io.Reader) (*Machine, error) {
 		return nil, d.err
 	}
 	m.recent[m.index%recentDigests] = checkpoint{m.index, m.sum.sum}
-	for db := range m.ks {
-		m.buryAll(db)
-	}
 	return m, nil
 }
 
@@ -124,6 +123,14 @@ func (e *encoder) header(m *Machine) {
 
 // seedMark identifies seeds without telling them.
 func seedMark(seed [2]uint64) uint64 { return hasher{seed[0], seed[1]}.sum([]byte(snapshotMagic)) }
+
+func (e *encoder) graves(g *graves) {
+	for _, numbers := range [][]uint64{g.all[:], g.last[:]} {
+		for _, n := range numbers {
+			e.uvarint(n)
+		}
+	}
+}
 
 func (e *encoder) origins(m *Machine) {
 	list := m.sortedOrigins()
@@ -179,6 +186,14 @@ func (d *snapshotReader) header(m *Machine) {
 	}
 	for _, p := range []*int64{&m.clock, &m.wall, &m.slew, &m.sweepAt} {
 		*p = d.varint()
+	}
+}
+
+func (d *snapshotReader) graves(g *graves) {
+	for _, numbers := range [][]uint64{g.all[:], g.last[:]} {
+		for i := range numbers {
+			numbers[i] = d.uvarint()
+		}
 	}
 }
 

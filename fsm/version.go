@@ -1,6 +1,8 @@
 package fsm
 
 import (
+	"slices"
+
 	"phonond/redisproto/command"
 	"phonond/redisproto/resp"
 )
@@ -37,12 +39,7 @@ func (m *Machine) unchanged(r *Request) bool {
 	if r.Changes != 0 && r.Changes != m.version {
 		return false
 	}
-	for _, read := range r.Reads {
-		if m.Version(read.DB, read.Key) != read.Version {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(r.Reads, func(read command.KeyVersion) bool { return !m.Unchanged(read) })
 }
 
 // absent marks the version of a watched key that was not there, with the number of the
@@ -53,8 +50,8 @@ const absent = 1 << 62
 // them: a transaction may be given up for another key's sake.
 const graveCount = 1024
 
-// graves are the changes with which keys went, by their hashes. They are no part of the
-// state: a machine that was restored takes it that all keys went just then.
+// graves are the changes with which keys went, by their hashes. They are a part of the
+// state: all replicas have to agree on whether a transaction is given up.
 type graves struct {
 	last [graveCount]uint64
 	all  [Databases]uint64 // changes with which any key of a database may have gone
@@ -65,21 +62,13 @@ func (m *Machine) grave(db int, key []byte) *uint64 {
 	return &m.graves.last[(m.hasher().sum(key)+uint64(db))%graveCount]
 }
 
-// bury notes that a key goes with the present change. Forks do not.
-func (m *Machine) bury(db int, key string) {
-	if m.graves != nil {
-		*m.grave(db, []byte(key)) = m.version
-	}
-}
+// bury notes that a key goes with the present change.
+func (m *Machine) bury(db int, key string) { *m.grave(db, []byte(key)) = m.version }
 
 // buryAll notes that any key of a database may go with the present change.
-func (m *Machine) buryAll(db int) {
-	if m.graves != nil {
-		m.graves.all[db] = m.version
-	}
-}
+func (m *Machine) buryAll(db int) { m.graves.all[db] = m.version }
 
-// watchedVersion returns what [Machine.Watched] understands.
+// watchedVersion returns what [Machine.Unchanged] understands.
 func (m *Machine) watchedVersion(db int, key []byte) uint64 {
 	if version := m.Version(db, key); version != 0 {
 		return version
@@ -87,17 +76,12 @@ func (m *Machine) watchedVersion(db int, key []byte) uint64 {
 	return absent | m.version
 }
 
-// Watched returns the versions that a transaction's request is to have for what its
-// client has watched: keys that have not been there since have version 0, and those that
-// were have one that they never will. The caller holds off Apply. Only the leader needs to
-// know: what a client has read in between was applied before.
-func (m *Machine) Watched(watched []command.KeyVersion) []command.KeyVersion {
-	reads := make([]command.KeyVersion, len(watched))
-	for i, w := range watched {
-		if since := w.Version &^ absent; w.Version != since && max(*m.grave(w.DB, w.Key), m.graves.all[w.DB]) <= since {
-			w.Version = 0
-		}
-		reads[i] = w
+// Unchanged reports whether a key is as it was when it had that version. The caller holds
+// off Apply.
+func (m *Machine) Unchanged(read command.KeyVersion) bool {
+	version := m.Version(read.DB, read.Key)
+	if since := read.Version &^ absent; since != read.Version {
+		return version == 0 && max(*m.grave(read.DB, read.Key), m.graves.all[read.DB]) <= since
 	}
-	return reads
+	return version == read.Version
 }

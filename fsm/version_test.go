@@ -30,17 +30,17 @@ func TestWatchedKeyThatCameAndWent(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRig(t)
 			r.do("SET", "third", "v")
-			watched := []command.KeyVersion{{Key: []byte("k"), Version: uint64(r.do("KEYVERSION", "k").Elems[0].Int)}}
+			watched := command.KeyVersion{Key: []byte("k"), Version: uint64(r.do("KEYVERSION", "k").Elems[0].Int)}
 			r.run(tt.calls...)
-			if got := r.m.unchanged(&Request{Reads: r.m.Watched(watched)}); got != tt.same {
+			if got := r.m.Unchanged(watched); got != tt.same {
 				t.Errorf("unchanged: %v", got)
 			}
 			m, err := Restore(testConfig(), bytes.NewReader(written(t, r.m)))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := m.unchanged(&Request{Reads: m.Watched(watched)}); got != (tt.calls == nil) {
-				t.Errorf("unchanged, by a machine that does not know what went before: %v", got)
+			if got := m.Unchanged(watched); got != tt.same {
+				t.Errorf("unchanged, by a machine that was restored: %v", got)
 			}
 		})
 	}

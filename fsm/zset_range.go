@@ -96,11 +96,11 @@ func (r *zrange) parse(args [][]byte, name string) resp.Value {
 			}
 			r.limited = true
 			i += 2
-		case is(a, "REV") && !fixed:
+		case is(a, "REV") && !fixed && !r.reverse:
 			r.reverse = true
-		case is(a, "BYSCORE") && !fixed:
+		case is(a, "BYSCORE") && !fixed && r.by == byRank:
 			r.by = byScore
-		case is(a, "BYLEX") && !fixed:
+		case is(a, "BYLEX") && !fixed && r.by == byRank:
 			r.by = byLex
 		default:
 			return resp.ErrSyntax

@@ -274,3 +274,29 @@ func TestNodeStopsThoughNoMajorityTakesEntries(t *testing.T) {
 		c.Close()
 	})
 }
+
+// TestNodeStopsThoughItsWaitsAreElsewhere: what became of a client that waits at a leader
+// out of reach cannot be found out, and is not waited for longer than a stop may take.
+func TestNodeStopsThoughItsWaitsAreElsewhere(t *testing.T) {
+	bubble(t, func(t *testing.T, c *Cluster) {
+		key, name := c.keyIn("east"), "west-1"
+		client := c.Client(name)
+		defer client.Close()
+		var waiting sync.WaitGroup
+		waiting.Go(func() { client.Try("BLPOP", key, "0") })
+		time.Sleep(time.Second) // virtual: it waits at the leader
+		for _, other := range c.Names() {
+			if other != name {
+				c.Net.Cut(name, other)
+			}
+		}
+		began := time.Now()
+		c.Stop(name)
+		if took := time.Since(began); took > 9500*time.Millisecond {
+			t.Errorf("it took %v", took)
+		}
+		waiting.Wait()
+		c.Net.HealAll()
+		c.Start(name)
+	}, twoByTwo...)
+}

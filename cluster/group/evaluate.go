@@ -96,7 +96,7 @@ func (g *Group) try(t *tried) {
 	t.tries++
 	g.stats.scripts.Add(1)
 	for _, r := range t.Request.Reads {
-		if t.fork.Version(r.DB, r.Key) != r.Version {
+		if !t.fork.Unchanged(r) {
 			t.err = ErrConflict // for good: what the client has watched
 			return
 		}

@@ -421,14 +421,6 @@ func (g *Group) Read(calls []command.Call) []resp.Value {
 	return replies
 }
 
-// Watched returns the versions that a transaction's request is to have for what its
-// client has watched: see [fsm.Machine.Watched].
-func (g *Group) Watched(watched []command.KeyVersion) []command.KeyVersion {
-	g.mu.RLock()
-	defer g.mu.RUnlock()
-	return g.machine.Watched(watched)
-}
-
 // Refuse answers calls that would change nothing, all or none of them: see
 // [fsm.Machine.Refuse]. ok is false for no calls at all.
 func (g *Group) Refuse(calls []command.Call) (replies []resp.Value, ok bool) {

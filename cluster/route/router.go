@@ -59,6 +59,9 @@ type Router struct {
 	links  links
 
 	waitConns waitConns
+	lingering context.Context
+	// Hurry ends what goes on for clients that are gone, whatever is lost with it.
+	Hurry context.CancelFunc
 
 	mu       sync.Mutex
 	outboxes map[string]*outbox
@@ -82,11 +85,17 @@ func New(cfg Config) *Router {
 	r.links.dial = cfg.Dial
 	r.links.ctx, r.links.cancel = context.WithCancel(context.Background())
 	r.links.byNode = map[string]*link{}
+	r.lingering, r.Hurry = context.WithCancel(context.Background())
 	return r
 }
 
+// Lingering returns the context of what goes on for clients that are gone, so that
+// nothing is lost with them. It ends with [Router.Hurry].
+func (r *Router) Lingering() context.Context { return r.lingering }
+
 // Close ends all links. Requests that are under way fail.
 func (r *Router) Close() {
+	r.Hurry()
 	r.mu.Lock()
 	r.closed = true
 	conns := make([]*served, 0, len(r.conns))
@@ -398,19 +407,14 @@ func (r *Router) local(g *group.Group, w *work, done func(answer)) {
 		})
 		return
 	}
-	request, decoded := w.request, w.decoded
-	if len(w.watched) > 0 { // another leader may see it otherwise: w keeps what was watched
-		decoded.Reads = g.Watched(w.watched)
-		request = decoded.Append(nil)
-	}
 	if slices.ContainsFunc(w.calls, fsm.Evaluated) {
-		g.Evaluate(&group.Evaluation{Request: decoded, Again: w.maybe, Done: func(replies []resp.Value, err error) {
+		g.Evaluate(&group.Evaluation{Request: w.decoded, Again: w.maybe, Done: func(replies []resp.Value, err error) {
 			done(answer{replies: replies, err: err})
 		}})
 		return
 	}
 	propose := func() {
-		g.Propose(&group.Call{Request: request, Calls: w.calls, Done: func(replies []resp.Value, err error) {
+		g.Propose(&group.Call{Request: w.request, Calls: w.calls, Done: func(replies []resp.Value, err error) {
 			done(answer{replies: replies, err: err})
 		}})
 	}

@@ -162,7 +162,7 @@ func (r *Router) Wait(ctx context.Context, c command.Call) (reply resp.Value, ok
 // overtime returns a context that ends some time after ctx: by then what became of a
 // wait that is over has to be found out.
 func (r *Router) overtime(ctx context.Context) (context.Context, context.CancelFunc) {
-	over, end := context.WithCancel(context.Background())
+	over, end := context.WithCancel(r.lingering)
 	stop := context.AfterFunc(ctx, func() {
 		t := time.AfterFunc(r.cfg.Timeout, end)
 		context.AfterFunc(over, func() { t.Stop() })

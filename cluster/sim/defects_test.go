@@ -156,10 +156,10 @@ var defects = []defect{
 	{
 		name: "watch-ignored", what: "EXEC does not look at what was watched",
 		sign: unexplained,
-		file: "cluster/route/router.go",
+		file: "fsm/version.go",
 		edits: []edit{{
-			"decoded.Reads = g.Watched(w.watched)",
-			"decoded.Reads = nil",
+			"return !slices.ContainsFunc(r.Reads, func(read command.KeyVersion) bool { return !m.Unchanged(read) })",
+			"return true",
 		}},
 		most: 50,
 	},

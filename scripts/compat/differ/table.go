@@ -56,7 +56,7 @@ var Table = []Difference{
 		Commands: []string{"exec"},
 		What:     "A transaction is now and then given up for a watched key that was not there and has not come.",
 		Why: "Of keys that went only a trace is kept, in one of 1024 places: two may share it. FLUSHDB, FLUSHALL and SWAPDB " +
-			"leave one for all keys of a database from which any may have gone, and a leader with a restored snapshot for all that went before. The client tries again.",
+			"leave one for all keys of a database from which any may have gone. The client tries again.",
 		Is: func(c Case) bool {
 			return c.Absent && c.Want.Kind == resp.Array && (c.Got.Kind == resp.Nil || c.Got.Kind == resp.NilArray)
 		},
