@@ -1,9 +1,6 @@
 package route
 
 import (
-	"fmt"
-	"math/rand/v2"
-	"net"
 	"strconv"
 	"sync"
 	"testing"
@@ -12,107 +9,48 @@ import (
 	"phonond/redisproto/resp"
 )
 
-// lossy is a connection that breaks now and then: before an answer has come, or
-// after a request was sent that arrives all the same, perhaps much later.
-type lossy struct {
-	net.Conn
-	mu     *sync.Mutex
-	rnd    *rand.Rand
-	strays *sync.WaitGroup
-}
-
-func (c *lossy) roll(n int) int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.rnd.IntN(n)
-}
-
-func (c *lossy) Write(b []byte) (int, error) {
-	if c.roll(10) > 0 {
-		return c.Conn.Write(b)
-	}
-	late := append([]byte{}, b...)
-	after := time.Duration(c.roll(4000)) * time.Millisecond
-	c.strays.Go(func() {
-		time.Sleep(after)
-		c.Conn.Write(late)
-		time.Sleep(10 * time.Millisecond)
-		c.Conn.Close()
-	})
-	return 0, net.ErrClosed
-}
-
-func (c *lossy) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
-	if err == nil && c.roll(10) == 0 {
-		return 0, net.ErrClosed
-	}
-	return n, err
-}
-
-// Close leaves the other direction to the stray that may be on its way.
-func (c *lossy) Close() error {
-	c.strays.Go(func() {
-		time.Sleep(5 * time.Second)
-		c.Conn.Close()
-	})
-	return nil
-}
-
 // TestEveryRequestIsAppliedOnce sends commands over links that lose answers and
 // deliver requests late and twice. Increments have no gap and no repetition; a lock
 // that is free is granted to the one who asks, not refused because his own first
 // attempt holds it; and nothing that was given back comes back.
 func TestEveryRequestIsAppliedOnce(t *testing.T) {
-	for seed := range uint64(20) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			bubble(t, func(r *rig) {
-				var mu sync.Mutex
-				var strays sync.WaitGroup
-				defer strays.Wait()
-				rnd := rand.New(rand.NewPCG(seed, 3))
-				r.wrap = func(_ string, c net.Conn) net.Conn { return &lossy{c, &mu, rnd, &strays} }
-				r.start("e", "w", "x")
-				x := r.nodes["x"]
-				var clients sync.WaitGroup
-				for i := range 6 {
-					region := []string{"east", "west"}[i%2]
-					counter, lock := r.keyIn(region, i), r.keyIn(region, 10+i)
-					clients.Go(func() {
-						for n := range 25 {
-							if v := x.do("INCR", counter); v.Int != int64(n+1) {
-								t.Errorf("increment %d of %s: %+v", n+1, counter, v)
-								return
-							}
-							if v := x.do("SET", lock, strconv.Itoa(n), "NX", "PX", "600000"); v.Str != "OK" {
-								t.Errorf("a free lock: %+v", v)
-							}
-							if v := x.do("SET", lock, "other", "NX"); v.Kind != resp.Nil {
-								t.Errorf("a lock that is held: %+v", v)
-							}
-							if v := x.do("DEL", lock); v.Int != 1 {
-								t.Errorf("the release of a lock: %+v", v)
-							}
-						}
-					})
-				}
-				clients.Wait()
-				time.Sleep(20 * time.Second) // the last strays arrive
-				r.wrap = nil
-				for i := range 6 {
-					region := []string{"east", "west"}[i%2]
-					if v := x.do("GET", r.keyIn(region, i)); v.Str != "25" {
-						t.Errorf("counter %d is %+v", i, v)
+	lossily(t, 20, 3, func(t *testing.T, r *rig, l *lossy) {
+		r.start("e", "w", "x")
+		x := r.nodes["x"]
+		var clients sync.WaitGroup
+		for i := range 6 {
+			region := []string{"east", "west"}[i%2]
+			counter, lock := r.keyIn(region, i), r.keyIn(region, 10+i)
+			clients.Go(func() {
+				for n := range 25 {
+					if v := x.do("INCR", counter); v.Int != int64(n+1) {
+						t.Errorf("increment %d of %s: %+v", n+1, counter, v)
+						return
 					}
-					if v := x.do("EXISTS", r.keyIn(region, 10+i)); v.Int != 0 {
-						t.Errorf("lock %d came back", i)
+					if v := x.do("SET", lock, strconv.Itoa(n), "NX", "PX", "600000"); v.Str != "OK" {
+						t.Errorf("a free lock: %+v", v)
+					}
+					if v := x.do("SET", lock, "other", "NX"); v.Kind != resp.Nil {
+						t.Errorf("a lock that is held: %+v", v)
+					}
+					if v := x.do("DEL", lock); v.Int != 1 {
+						t.Errorf("the release of a lock: %+v", v)
 					}
 				}
-				r.close()
-				clear(r.nodes)
 			})
-		})
-	}
+		}
+		clients.Wait()
+		l.end(r)
+		for i := range 6 {
+			region := []string{"east", "west"}[i%2]
+			if v := x.do("GET", r.keyIn(region, i)); v.Str != "25" {
+				t.Errorf("counter %d is %+v", i, v)
+			}
+			if v := x.do("EXISTS", r.keyIn(region, 10+i)); v.Int != 0 {
+				t.Errorf("lock %d came back", i)
+			}
+		}
+	})
 }
 
 // TestOriginIsOpenedOnce: many first requests find out at once that the group does

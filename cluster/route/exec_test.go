@@ -3,8 +3,6 @@ package route
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"strconv"
 	"strings"
 	"sync"
@@ -74,38 +72,27 @@ func (n *node) increment(t *testing.T, key string, script bool) bool {
 // TestNoUpdateIsLost has clients increment the same counter, over links that lose answers
 // and deliver requests late.
 func TestNoUpdateIsLost(t *testing.T) {
-	for seed := range uint64(10) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			bubble(t, func(r *rig) {
-				var mu sync.Mutex
-				var strays, clients sync.WaitGroup
-				defer strays.Wait()
-				rnd := rand.New(rand.NewPCG(seed, 9))
-				r.wrap = func(_ string, c net.Conn) net.Conn { return &lossy{c, &mu, rnd, &strays} }
-				r.start("e", "w", "x")
-				x, key := r.nodes["x"], r.keyIn("west", 0)
-				for i := range 4 {
-					clients.Go(func() {
-						for range 10 {
-							for !x.increment(t, key, i%2 == 0) {
-							}
-							if v := x.do("EVAL", "INCR KEYS[1]", "1", key); v.IsError() {
-								t.Errorf("EVAL: %+v", v)
-							}
-						}
-					})
+	lossily(t, 10, 9, func(t *testing.T, r *rig, l *lossy) {
+		var clients sync.WaitGroup
+		r.start("e", "w", "x")
+		x, key := r.nodes["x"], r.keyIn("west", 0)
+		for i := range 4 {
+			clients.Go(func() {
+				for range 10 {
+					for !x.increment(t, key, i%2 == 0) {
+					}
+					if v := x.do("EVAL", "INCR KEYS[1]", "1", key); v.IsError() {
+						t.Errorf("EVAL: %+v", v)
+					}
 				}
-				clients.Wait()
-				time.Sleep(20 * time.Second) // the last strays arrive
-				r.wrap = nil
-				if v := x.do("GET", key); v.Str != "80" {
-					t.Errorf("the counter is %s after 80 increments", v.Str)
-				}
-				r.close()
-				clear(r.nodes)
 			})
-		})
-	}
+		}
+		clients.Wait()
+		l.end(r)
+		if v := x.do("GET", key); v.Str != "80" {
+			t.Errorf("the counter is %s after 80 increments", v.Str)
+		}
+	})
 }
 
 func TestTransactionsOfSeveralGroups(t *testing.T) {

@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -77,48 +75,37 @@ func TestPostsComeInOrder(t *testing.T) {
 // TestPostsAreNeverLateOrTwice: over connections that break, and from which something
 // may arrive when the next one is long in use.
 func TestPostsAreNeverLateOrTwice(t *testing.T) {
-	for seed := range uint64(10) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			bubble(t, func(r *rig) {
-				var mu sync.Mutex
-				var strays sync.WaitGroup
-				defer strays.Wait()
-				rnd := rand.New(rand.NewPCG(seed, 4))
-				r.wrap = func(_ string, c net.Conn) net.Conn { return &lossy{c, &mu, rnd, &strays} }
-				r.start("e", "x")
-				confirmed := map[int]bool{}
-				for i := range 300 {
-					a := <-r.nodes["x"].post("e", fmt.Sprint(i))
-					confirmed[i] = a.err == nil
-					time.Sleep(50 * time.Millisecond)
-				}
-				time.Sleep(20 * time.Second) // the last strays arrive
-				last, came := -1, map[int]bool{}
-				for _, text := range r.received("e") {
-					var i int
-					fmt.Sscan(text, &i)
-					if i <= last {
-						t.Fatalf("%d came after %d", i, last)
-					}
-					last, came[i] = i, true
-				}
-				lost := 0
-				for i := range 300 {
-					if confirmed[i] && !came[i] {
-						t.Errorf("%d was confirmed and did not come", i)
-					}
-					if !came[i] {
-						lost++
-					}
-				}
-				if lost > 200 {
-					t.Errorf("%d of 300 were lost", lost)
-				}
-				r.close()
-				clear(r.nodes)
-			})
-		})
-	}
+	lossily(t, 10, 4, func(t *testing.T, r *rig, l *lossy) {
+		r.start("e", "x")
+		confirmed := map[int]bool{}
+		for i := range 300 {
+			a := <-r.nodes["x"].post("e", fmt.Sprint(i))
+			confirmed[i] = a.err == nil
+			time.Sleep(50 * time.Millisecond)
+		}
+		l.end(r)
+		last, came := -1, map[int]bool{}
+		for _, text := range r.received("e") {
+			var i int
+			fmt.Sscan(text, &i)
+			if i <= last {
+				t.Fatalf("%d came after %d", i, last)
+			}
+			last, came[i] = i, true
+		}
+		lost := 0
+		for i := range 300 {
+			if confirmed[i] && !came[i] {
+				t.Errorf("%d was confirmed and did not come", i)
+			}
+			if !came[i] {
+				lost++
+			}
+		}
+		if lost > 200 {
+			t.Errorf("%d of 300 were lost", lost)
+		}
+	})
 }
 
 // TestANewRunPostsFromTheBeginning: its posts are not taken for old ones.

@@ -12,13 +12,14 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/hashicorp/raft"
 	"phonond/cluster/clustertest/simnet"
 	"phonond/cluster/group"
 	"phonond/cluster/placement"
 	"phonond/fsm"
 	"phonond/redisproto/command"
 	"phonond/redisproto/resp"
+
+	"github.com/hashicorp/raft"
 )
 
 // rig is some nodes with routers, and groups of one replica each, in virtual time.

@@ -3,8 +3,6 @@ package route
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"slices"
 	"strconv"
 	"sync"
@@ -136,55 +134,44 @@ func TestServedWaitsAreForgotten(t *testing.T) {
 // TestEveryElementIsDeliveredOnce lets clients wait over links that lose answers and
 // deliver waits late, when they are long over: each element comes to one of them.
 func TestEveryElementIsDeliveredOnce(t *testing.T) {
-	for seed := range uint64(12) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			bubble(t, func(r *rig) {
-				var mu sync.Mutex
-				var strays, clients sync.WaitGroup
-				defer strays.Wait()
-				rnd := rand.New(rand.NewPCG(seed, 7))
-				r.wrap = func(_ string, c net.Conn) net.Conn { return &lossy{c, &mu, rnd, &strays} }
-				r.start("e", "x")
-				x, e, key := r.nodes["x"], r.nodes["e"], r.keyIn("east", 0)
-				var got []string
-				for range 5 {
-					clients.Go(func() {
-						for range 40 {
-							mu.Lock()
-							timeout := time.Duration(1+rnd.IntN(300)) * time.Millisecond
-							mu.Unlock()
-							reply, ok := x.wait(timeout, "BLPOP", key, "0")
-							if ok && reply.Kind != resp.Array {
-								t.Errorf("%+v", reply)
-							} else if ok {
-								mu.Lock()
-								got = append(got, reply.Elems[1].Str)
-								mu.Unlock()
-							}
-						}
-					})
+	lossily(t, 12, 7, func(t *testing.T, r *rig, l *lossy) {
+		var clients sync.WaitGroup
+		r.start("e", "x")
+		x, e, key := r.nodes["x"], r.nodes["e"], r.keyIn("east", 0)
+		var got []string
+		for range 5 {
+			clients.Go(func() {
+				for range 40 {
+					l.mu.Lock()
+					timeout := time.Duration(1+l.rnd.IntN(300)) * time.Millisecond
+					l.mu.Unlock()
+					reply, ok := x.wait(timeout, "BLPOP", key, "0")
+					if ok && reply.Kind != resp.Array {
+						t.Errorf("%+v", reply)
+					} else if ok {
+						l.mu.Lock()
+						got = append(got, reply.Elems[1].Str)
+						l.mu.Unlock()
+					}
 				}
-				const elements = 100
-				for i := range elements {
-					time.Sleep(70 * time.Millisecond)
-					e.do("RPUSH", key, strconv.Itoa(i))
-				}
-				clients.Wait()
-				time.Sleep(20 * time.Second) // the last strays arrive
-				r.wrap = nil
-				for _, v := range e.do("LRANGE", key, "0", "-1").Elems {
-					got = append(got, v.Str)
-				}
-				slices.Sort(got)
-				if n := len(slices.Compact(slices.Clone(got))); len(got) != elements || n != elements {
-					t.Errorf("%d elements, %d different ones, came of %d", len(got), n, elements)
-				}
-				if n := r.waiting("east"); n != 0 {
-					t.Errorf("%d wait", n)
-				}
-				r.close()
-				clear(r.nodes)
 			})
-		})
-	}
+		}
+		const elements = 100
+		for i := range elements {
+			time.Sleep(70 * time.Millisecond)
+			e.do("RPUSH", key, strconv.Itoa(i))
+		}
+		clients.Wait()
+		l.end(r)
+		for _, v := range e.do("LRANGE", key, "0", "-1").Elems {
+			got = append(got, v.Str)
+		}
+		slices.Sort(got)
+		if n := len(slices.Compact(slices.Clone(got))); len(got) != elements || n != elements {
+			t.Errorf("%d elements, %d different ones, came of %d", len(got), n, elements)
+		}
+		if n := r.waiting("east"); n != 0 {
+			t.Errorf("%d wait", n)
+		}
+	})
 }
