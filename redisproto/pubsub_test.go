@@ -100,6 +100,7 @@ func TestMessagesComeWholeAndInOrder(t *testing.T) {
 			}
 			var wg sync.WaitGroup
 			stop := make(chan struct{})
+			unread := make(chan struct{}, 1000) // messages: they have to fit into the outbox, too
 			for publisher := range 2 {
 				wg.Go(func() {
 					for i := 0; ; i++ {
@@ -110,8 +111,11 @@ func TestMessagesComeWholeAndInOrder(t *testing.T) {
 						}
 						if tt.srv.Deliver([]Message{{Channel: "c", Payload: fmt.Sprint(publisher, " ", i)}})[0] == 0 {
 							i-- // not subscribed yet
-						} else if i%20 == 0 {
-							time.Sleep(time.Millisecond)
+							continue
+						}
+						select {
+						case unread <- struct{}{}:
+						case <-stop:
 						}
 					}
 				})
@@ -145,6 +149,7 @@ func TestMessagesComeWholeAndInOrder(t *testing.T) {
 						t.Fatalf("message %v, subscribed: %v, expected %d", v.Elems[2].Str, on, next[publisher])
 					}
 					next[publisher] = i + 1
+					<-unread
 				case v.IsError():
 					t.Fatal(v.Str)
 				case v.Kind == resp.Array && len(v.Elems) != 2:
