@@ -12,12 +12,12 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
+
+	"phonond/cluster/proctest"
 )
 
 // options are what the command line says.
@@ -29,20 +29,10 @@ type options struct {
 	dir, profile          string
 }
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
-	}
-}
+func main() { proctest.Main("bench", run) }
 
 func run(ctx context.Context, args []string) error {
 	o, err := parse(args)
-	if errors.Is(err, flag.ErrHelp) {
-		return nil
-	}
 	if err != nil {
 		return err
 	}
@@ -104,7 +94,7 @@ func (b *bench) compare(ctx context.Context, o options) (string, error) {
 	t.WriteString("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
 	for _, test := range o.tests {
 		for _, pipeline := range o.pipelines {
-			targets := []target{{"redis", b.redisAddr}, {"leader", b.leader.RESP}, {"follower", b.follower.RESP}}
+			targets := []target{{"redis", b.redis.Addr}, {"leader", b.leader.RESP}, {"follower", b.follower.RESP}}
 			results := make([][]result, len(targets))
 			counts := make([]int, len(targets))
 			for i, at := range targets {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,10 +20,9 @@ const region = "bench"
 // bench is the servers that are compared.
 type bench struct {
 	program string
-	redis   *proctest.Process
+	redis   *proctest.Redis
 	cluster *proctest.Cluster
 
-	redisAddr        string
 	leader, follower *proctest.Node
 }
 
@@ -53,22 +51,8 @@ func (b *bench) startRedis(ctx context.Context, dir string) (err error) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
 	}
-	if b.redisAddr, err = proctest.FreeAddr(nil); err != nil {
-		return err
-	}
-	host, port, err := net.SplitHostPort(b.redisAddr)
-	if err != nil {
-		return err
-	}
-	b.redis, err = proctest.StartProcess(exec.Command("redis-server", "--bind", host, "--port", port, "--dir", dir,
-		"--appendonly", "yes", "--appendfsync", "always", "--save", ""))
-	if err != nil {
-		return err
-	}
-	return proctest.Until(ctx, func() error {
-		_, err := proctest.Ask(b.redisAddr, "PING")
-		return err
-	})
+	b.redis, err = proctest.StartRedis(ctx, dir, "--appendonly", "yes", "--appendfsync", "always")
+	return err
 }
 
 // startCluster starts three nodes, each writing a CPU profile if asked to.

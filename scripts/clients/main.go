@@ -9,14 +9,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"regexp"
 	"strings"
-	"syscall"
 	"time"
 
 	"phonond/cluster/proctest"
@@ -48,14 +45,7 @@ type suite struct {
 	run  func(context.Context, *report) error
 }
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:]); err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "clients:", err)
-		os.Exit(1)
-	}
-}
+func main() { proctest.Main("clients", run) }
 
 func run(ctx context.Context, args []string) error {
 	fs := flag.NewFlagSet("clients", flag.ContinueOnError)

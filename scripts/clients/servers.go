@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
-	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
@@ -104,26 +102,9 @@ func follower(ctx context.Context, c *proctest.Cluster) (found *proctest.Node, e
 func startRedis(ctx context.Context, dir string) (*servers, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	addr, err := proctest.FreeAddr(nil)
+	r, err := proctest.StartRedis(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return nil, err
-	}
-	p, err := proctest.StartProcess(exec.Command("redis-server", "--bind", host, "--port", port, "--dir", dir, "--save", "", "--appendonly", "no"))
-	if err != nil {
-		return nil, err
-	}
-	s := &servers{nodes: []string{addr}, stop: func() { p.Kill() }, logs: func() string { return "" }}
-	err = proctest.Until(ctx, func() error {
-		_, err := proctest.Ask(addr, "PING")
-		return err
-	})
-	if err != nil {
-		s.stop()
-		return nil, err
-	}
-	return s, nil
+	return &servers{nodes: []string{r.Addr}, stop: func() { r.Kill() }, logs: func() string { return "" }}, nil
 }

@@ -67,27 +67,12 @@ func (l *lab) add(s *server, err error) error {
 }
 
 func (l *lab) startRedis(ctx context.Context, name, dir string) (*server, error) {
-	addr, err := proctest.FreeAddr(nil)
+	r, err := proctest.StartRedis(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return nil, err
-	}
-	p, err := proctest.StartProcess(exec.Command("redis-server", "--bind", host, "--port", port, "--dir", dir, "--save", "", "--appendonly", "no"))
-	if err != nil {
-		return nil, err
-	}
-	l.processes = append(l.processes, p)
-	err = proctest.Until(ctx, func() error {
-		_, err := proctest.Ask(addr, "PING")
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return newServer(name, addr)
+	l.processes = append(l.processes, r.Process)
+	return newServer(name, r.Addr)
 }
 
 // devTries is how often a cluster is started whose ports turn out to be taken.

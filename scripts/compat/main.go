@@ -13,11 +13,11 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
+
+	"phonond/cluster/proctest"
 )
 
 // options are what the command line says.
@@ -37,21 +37,9 @@ type options struct {
 
 var (
 	errDiffers = errors.New("replies differ")
-	errUsage   = errors.New("wrong arguments, see -help")
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:])
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "compat:", err)
-		if errors.Is(err, errUsage) {
-			os.Exit(2)
-		}
-		os.Exit(1)
-	}
-}
+func main() { proctest.Main("compat", run) }
 
 func parseFlags(args []string) (o options, err error) {
 	fs := flag.NewFlagSet("compat", flag.ContinueOnError)
@@ -70,7 +58,7 @@ func parseFlags(args []string) (o options, err error) {
 		return o, err
 	}
 	if o.without, err = regexp.Compile(*without); err != nil {
-		return o, fmt.Errorf("%w: -without: %w", errUsage, err)
+		return o, fmt.Errorf("%w: -without: %w", proctest.ErrUsage, err)
 	}
 	if *addrs != "" {
 		o.addrs = strings.Split(*addrs, ",")
@@ -79,7 +67,7 @@ func parseFlags(args []string) (o options, err error) {
 		o.cts = filepath.Join(o.vectors, "cts.json")
 	}
 	if fs.NArg() > 0 || o.n < 0 || o.most < 1 {
-		return o, errUsage
+		return o, proctest.ErrUsage
 	}
 	return o, nil
 }
@@ -94,9 +82,6 @@ func kindNames() string {
 
 func run(ctx context.Context, args []string) error {
 	o, err := parseFlags(args)
-	if errors.Is(err, flag.ErrHelp) {
-		return nil
-	}
 	if err != nil {
 		return err
 	}

@@ -18,9 +18,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hashicorp/raft"
 	"phonond/cluster/group"
 	"phonond/fsm"
+
+	"github.com/hashicorp/raft"
 )
 
 // options are the flags.

@@ -16,11 +16,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/signal"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/redis/go-redis/v9/logging"
@@ -48,35 +46,21 @@ type options struct {
 var (
 	// errViolated is returned when something was seen that must not be.
 	errViolated = errors.New("the run has violations")
-	// errUsage is returned when the arguments are wrong.
-	errUsage = errors.New("wrong arguments, see -help")
 )
 
 func main() {
 	logging.Disable() // go-redis would report every connection that is refused
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:])
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "torture:", err)
-		if errors.Is(err, errUsage) {
-			os.Exit(2)
-		}
-		os.Exit(1)
-	}
+	proctest.Main("torture", run)
 }
 
 func run(ctx context.Context, args []string) error {
 	o, err := parse(args)
-	if errors.Is(err, flag.ErrHelp) {
-		return nil
-	}
 	var list []*nemesis
 	if err == nil {
 		list, err = choose(o)
 	}
 	if err != nil {
-		return fmt.Errorf("%w: %w", errUsage, err)
+		return fmt.Errorf("%w: %w", proctest.ErrUsage, err)
 	}
 	r, err := build(ctx, o)
 	if err != nil {

@@ -98,7 +98,7 @@ func TestParse(t *testing.T) {
 		o.duration != shortDuration || !slices.Equal(o.nemeses, []string{"clock", "halves"}) {
 		t.Errorf("%+v, %v", o, err)
 	}
-	if err := run(t.Context(), []string{"kill-all"}); !errors.Is(err, errUsage) {
+	if err := run(t.Context(), []string{"kill-all"}); !errors.Is(err, proctest.ErrUsage) {
 		t.Errorf("%v", err)
 	}
 	for _, args := range [][]string{
