@@ -1,6 +1,9 @@
 package main
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+)
 
 // blockSession has clients wait, and others serve them. Either every client waits for
 // one key, or no command fills several keys: which of them counts when both meet is
@@ -28,14 +31,34 @@ func blockSession(d *drawer) (steps []step) {
 		case n < 11:
 			steps = append(steps, step{args: []string{"MULTI"}})
 			for range 1 + d.IntN(atOnce) {
-				steps = append(steps, step{args: d.command(serves[d.IntN(len(serves))])})
+				steps = append(steps, d.serve()...)
 			}
 			steps = append(steps, step{args: []string{"EXEC"}})
 		default:
-			steps = append(steps, step{args: d.command(serves[d.IntN(len(serves))])})
+			steps = append(steps, d.serve()...)
 		}
 	}
 	return steps
+}
+
+// serve draws a command that may serve who waits. What one that stores a result would
+// put in the place of another value is deleted first: package differ lists why.
+func (d *drawer) serve() []step {
+	args := d.command(serves[d.IntN(len(serves))])
+	var to string
+	var from []string
+	switch last := len(args) - 1; args[0] {
+	case "SORT":
+		to, from = args[last], args[1:2]
+	case "ZUNIONSTORE":
+		to, from = args[1], args[3:]
+	default:
+		return []step{{args: args}}
+	}
+	if slices.Contains(from, to) { // it keeps its type
+		return []step{{args: args}}
+	}
+	return []step{{args: []string{"DEL", to}}, {args: args}}
 }
 
 var waitsForOne = shapes(`

@@ -27,6 +27,12 @@ const startTimeout = 60 * time.Second
 
 // open starts the servers. What it returns is to be closed, even with an error.
 func open(ctx context.Context, o options, dir string) (l *lab, err error) {
+	var program string
+	if !o.self && len(o.addrs) == 0 {
+		if program, err = proctest.Build(ctx, dir); err != nil {
+			return nil, err
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	l = &lab{}
@@ -43,10 +49,6 @@ func open(ctx context.Context, o options, dir string) (l *lab, err error) {
 			}
 		}
 		return l, nil
-	}
-	program, err := proctest.Build(ctx, dir)
-	if err != nil {
-		return l, err
 	}
 	if err := l.add(l.startDev(ctx, "one node", program, dir, "one=1", 0)); err != nil {
 		return l, err

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,46 +57,6 @@ type outcome struct {
 type served struct {
 	conn int
 	v    resp.Value
-}
-
-// server is one of those that are compared.
-type server struct {
-	name   string
-	addr   string
-	ctl    *conn
-	groups bool // its keys live in several groups
-}
-
-func newServer(name, addr string) (*server, error) {
-	ctl, err := dial(addr, 2)
-	return &server{name: name, addr: addr, ctl: ctl}, err
-}
-
-var blockedClients = regexp.MustCompile(`blocked_clients:(\d+)`)
-
-// blocked returns how many clients wait, by the server's own account.
-func (s *server) blocked() (int, error) {
-	v, err := s.ctl.must("INFO", "clients")
-	if err != nil {
-		return 0, err
-	}
-	m := blockedClients.FindStringSubmatch(v.Str)
-	if m == nil {
-		return 0, errors.New("INFO clients has no blocked_clients")
-	}
-	return strconv.Atoi(m[1])
-}
-
-// clean makes the server as it was in the beginning.
-func (s *server) clean() error {
-	if err := waitUntil("no client waits", func() (bool, error) {
-		n, err := s.blocked()
-		return n == 0, err
-	}); err != nil {
-		return err
-	}
-	_, err := s.ctl.pipe([][]string{{"FLUSHALL"}, {"SCRIPT", "FLUSH"}, {"CONFIG", "SET", "notify-keyspace-events", ""}})
-	return err
 }
 
 // player plays steps to a server.
@@ -260,11 +219,11 @@ func (p *player) settle(at int) (list []served, err error) {
 		}
 	}
 	err = waitUntil("those who are unanswered are blocked", func() (bool, error) {
-		n, err := p.srv.blocked()
+		waiting := len(p.waiting)
+		settled, err := p.srv.blocked(waiting)
 		if err != nil {
 			return false, err
 		}
-		waiting := len(p.waiting)
 		for _, w := range slices.Clone(p.waiting) {
 			select {
 			case v, ok := <-p.conns[w].in:
@@ -276,7 +235,7 @@ func (p *player) settle(at int) (list []served, err error) {
 			default:
 			}
 		}
-		return n == waiting && waiting == len(p.waiting), nil
+		return settled && waiting == len(p.waiting), nil
 	})
 	slices.SortFunc(list, func(a, b served) int { return a.conn - b.conn })
 	return list, err

@@ -96,6 +96,12 @@ var Table = []Difference{
 		Is:       func(Case) bool { return false }, // the program does not draw it
 	},
 	{
+		Commands: []string{"blpop", "brpop", "blmove", "brpoplpush", "blmpop", "bzpopmin", "bzpopmax", "bzmpop"},
+		What:     "Who waits for a key is served also when SORT with STORE, ZUNIONSTORE, ZINTERSTORE, ZDIFFSTORE or ZRANGESTORE puts a list or a sorted set in the place of another value.",
+		Why:      "Redis tells clients only of keys that were not there before, and leaves these waiting beside a list that is full, whatever else is put there.",
+		Is:       func(Case) bool { return false }, // the program does not draw it
+	},
+	{
 		Commands: []string{"eval", "eval_ro"},
 		What:     "There are no coroutines in scripts, and INFO, COMMAND, PUBSUB, CLUSTER, SLOWLOG, MEMORY DOCTOR, LOLWUT, READONLY, READWRITE and ASKING are unknown there.",
 		Why:      "A script is run by the leader of its keys' group, which knows no connection, and every script has to end.",
