@@ -52,7 +52,16 @@ var connectionRows = []struct{ name, group string }{
 
 func commands(t *testing.T) string {
 	byGroup := map[string][]command.Spec{}
-	add := func(s command.Spec) { byGroup[s.Group] = append(byGroup[s.Group], s) }
+	containers := map[string]string{} // and their groups
+	add := func(s command.Spec) {
+		if container, _, ok := strings.Cut(s.Name, "|"); ok {
+			if group := containers[container]; group != "" {
+				s.Group = group
+			}
+			containers[container] = s.Group
+		}
+		byGroup[s.Group] = append(byGroup[s.Group], s)
+	}
 	for _, s := range fsm.DataCommands().Specs() {
 		switch {
 		case s.Has(command.Internal):
@@ -83,16 +92,28 @@ func commands(t *testing.T) string {
 		}
 		add(s)
 	}
+	for container, group := range containers { // those that have none get one from the server
+		help := command.Spec{Name: container + "|help", Since: "5.0.0", Summary: "Shows the subcommands."}
+		if !slices.ContainsFunc(byGroup[group], func(s command.Spec) bool { return s.Name == help.Name }) {
+			help.Group = group
+			add(help)
+		}
+	}
 
 	var b strings.Builder
 	b.WriteString(`# Commands
 
 <!-- Made from the tables of commands: make gen -->
 
-Any node takes any of these. *Since* is the version of Redis that brought the
-command; what is phonond's own has none. ` + "`COMMAND DOCS`" + ` and ` + "`COMMAND INFO`" + ` say the
-same to programs. Replies and errors are those of Redis 7.0, but for the
-[differences](#differences), to which the numbers behind a command refer.
+Any node takes any of these. ` + "`COMMAND DOCS`" + ` and ` + "`COMMAND INFO`" + ` say the same to programs.
+Of the commands of Redis 7.0 some are [not there](#not-there). *Since* is the version of
+Redis that brought the command. *Status* is one of:
+
+* as Redis: replies and errors are those of Redis 7.0, with all options (` + "`SET`" + ` has the ` + "`IFEQ`" + `
+  of 8.4 as well);
+* differs: so they are, but for the [differences](#differences) with these numbers;
+* later: Redis 7.0 does not have it, the version under *since* does, and so does phonond;
+* own: no version of Redis has it.
 
 *Complexity* is beside finding a key, which takes the logarithm of their number. N is
 the number of elements, or bytes, of the values, or of whatever is listed; M is how many
@@ -119,14 +140,14 @@ resource. Otherwise these are done by several groups, side by side and not as on
 		}
 		delete(byGroup, section.group)
 		slices.SortFunc(list, func(a, b command.Spec) int { return strings.Compare(a.Name, b.Name) })
-		fmt.Fprintf(&b, "\n## %s\n\n| command | since | complexity | |\n|---|---|---|---|\n", section.title)
+		fmt.Fprintf(&b, "\n## %s\n\n| command | since | complexity | status | |\n|---|---|---|---|---|\n", section.title)
 		for _, s := range list {
 			syntax := strings.TrimSpace(strings.Trim(name(s), "`") + " " + s.Syntax)
 			complexity := command.Complexity(s.Name)
 			if complexity == "" {
 				t.Errorf("nothing is said of the complexity of %s", s.Name)
 			}
-			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", strings.ReplaceAll(syntax, "|", `\|`), s.Since, complexity, s.Summary+differs(s.Name))
+			fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", strings.ReplaceAll(syntax, "|", `\|`), s.Since, complexity, status(s), s.Summary)
 		}
 		if section.group == "scripting" {
 			scripts(t, &b)
@@ -135,18 +156,53 @@ resource. Otherwise these are done by several groups, side by side and not as on
 	for group := range byGroup {
 		t.Errorf("commands of group %q are in no section", group)
 	}
+	missing(&b)
 	differences(&b)
 	return b.String()
 }
 
-// differs refers to the ways in which a command differs from Redis's.
-func differs(name string) (text string) {
+// status says how a command compares with that of Redis 7.0.
+func status(s command.Spec) string {
+	switch {
+	case s.Since == "":
+		return "own"
+	case later(s.Since):
+		return "later"
+	}
+	var numbers []string
 	for i, d := range differ.Table {
-		if slices.Contains(d.Commands, name) {
-			text += fmt.Sprintf(" [%d](#differences)", i+1)
+		if slices.Contains(d.Commands, s.Name) {
+			numbers = append(numbers, strconv.Itoa(i+1))
 		}
 	}
-	return text
+	if numbers == nil {
+		return "as Redis"
+	}
+	return "[differs](#differences): " + strings.Join(numbers, ", ")
+}
+
+// later reports whether a version, such as 8.4.0, is later than 7.0.
+func later(version string) bool {
+	var major, minor int
+	fmt.Sscanf(version, "%d.%d", &major, &minor)
+	return major > 7 || major == 7 && minor > 0
+}
+
+// missing lists the commands of Redis 7.0 that there are not.
+func missing(b *strings.Builder) {
+	b.WriteString(`
+## Not there
+
+The commands of Redis 7.0 that phonond does not have. It answers them as Redis does what
+it has never heard of: ` + "`ERR unknown command`" + `, or ` + "`ERR unknown subcommand`" + `. A container is
+missing with all its subcommands.
+
+| kind | commands | why |
+|---|---|---|
+`)
+	for _, a := range differ.Missing {
+		fmt.Fprintf(b, "| %s | %s | %s |\n", a.Kind, names(a.Commands), a.Why)
+	}
 }
 
 // differences lists them.
@@ -162,12 +218,17 @@ what is drawn by lot is drawn otherwise. Commands with keys in several groups ar
 |--:|---|---|---|
 `)
 	for i, d := range differ.Table {
-		var names []string
-		for _, n := range d.Commands {
-			names = append(names, name(command.Spec{Name: n}))
-		}
-		fmt.Fprintf(b, "| %d | %s | %s | %s |\n", i+1, strings.Join(names, ", "), d.What, d.Why)
+		fmt.Fprintf(b, "| %d | %s | %s | %s |\n", i+1, names(d.Commands), d.What, d.Why)
 	}
+}
+
+// names are commands' names as people write them.
+func names(list []string) string {
+	var written []string
+	for _, n := range list {
+		written = append(written, name(command.Spec{Name: n}))
+	}
+	return strings.Join(written, ", ")
 }
 
 // name is a command's name as people write it.

@@ -12,8 +12,8 @@ import (
 var Table = []Difference{
 	{
 		Commands: []string{"geopos", "xlen", "pfcount", "function", "fcall"},
-		What:     "Geo, stream, HyperLogLog and function commands are unknown.",
-		Why:      "No use of a coordination service needs them.",
+		What:     "Geo, stream, HyperLogLog and function commands are unknown, as all that is [not there](#not-there).",
+		Why:      "Each kind for a reason of its own.",
 		Is:       func(c Case) bool { return strings.HasPrefix(c.Got.Str, "ERR unknown command") },
 	},
 	{
@@ -137,10 +137,11 @@ var Table = []Difference{
 		},
 	},
 	{
-		Commands: []string{"object|help", "memory|help", "slowlog|help", "latency|help", "script|help", "client|help", "command|help", "config|help", "pubsub|help"},
-		What:     "HELP lists what phonond has, in its own words.",
-		Why:      "It is a text for people.",
-		Is:       func(c Case) bool { return c.Want.Kind == c.Got.Kind && c.Got.Kind == resp.Array },
+		Commands: []string{"object|help", "memory|help", "slowlog|help", "latency|help", "script|help", "client|help", "command|help", "config|help", "pubsub|help",
+			"cluster|help"},
+		What: "HELP lists what phonond has, in its own words.",
+		Why:  "It is a text for people.",
+		Is:   func(c Case) bool { return c.Want.Kind == c.Got.Kind && c.Got.Kind == resp.Array },
 	},
 	{
 		Commands: []string{"zscan"},
@@ -154,6 +155,42 @@ var Table = []Difference{
 		What: "The score -0 becomes 0 in every sorted set.",
 		Why:  "It does so in Redis when the set is small, and equals 0 in the others; here scores do not depend on the encoding.",
 		Is:   func(c Case) bool { return equal(zeros(c.Want), zeros(c.Got)) },
+	},
+	{
+		Commands: []string{"dump", "restore"},
+		What:     "DUMP returns a [format](formats.md#dump) of phonond's own, which Redis does not read. RESTORE reads it, and what Redis 7.0 dumps.",
+		Why:      "A dump outlives the program, and Redis's format goes with its versions.",
+		Is:       func(Case) bool { return false },
+	},
+	{
+		Commands: []string{"client|tracking"},
+		What:     "ON is refused.",
+		Why:      "A node does not see the changes in groups that it is not in.",
+		Is:       func(Case) bool { return false },
+	},
+	{
+		Commands: []string{"debug"},
+		What:     "There are SLEEP and HELP only.",
+		Why:      "The other subcommands look into a Redis server, or break it.",
+		Is:       func(Case) bool { return false },
+	},
+	{
+		Commands: []string{"config|get", "config|set"},
+		What:     "There are the settings that mean something here, and some of them are read only.",
+		Why:      "The others are about files, replicas and data structures of Redis. A node is [configured](configuration.md) by its file.",
+		Is:       func(Case) bool { return false },
+	},
+	{
+		Commands: []string{"info", "role", "lolwut", "memory|usage", "memory|stats", "memory|doctor", "memory|malloc-stats", "command|docs", "command|info"},
+		What:     "They tell of phonond: its memory and its commands, and a node has no replicas.",
+		Why:      "It is another program. The forms are those that tools read.",
+		Is:       func(Case) bool { return false },
+	},
+	{
+		Commands: []string{"cluster|info", "cluster|myid", "cluster|nodes", "cluster|slots", "cluster|shards", "cluster|keyslot"},
+		What:     "They show the groups of the regions as shards, though INFO says cluster_enabled:0.",
+		Why:      "They are views for people and tools. A client that took them for a Redis Cluster would look for nodes by slot, which it need not.",
+		Is:       func(Case) bool { return false },
 	},
 }
 
