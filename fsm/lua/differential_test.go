@@ -56,5 +56,10 @@ func TestScriptsOfManyLinesAgainstRedis(t *testing.T) {
 		"#!python\nreturn 1",
 		"#!lua",
 		"# comment\nreturn 1",
+		"return 1 \x00 2",
+		"\x00",
+		"return 1 \x01",
+		"return \x7f",
+		"return 1 \xff",
 	})
 }

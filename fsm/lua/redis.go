@@ -235,7 +235,7 @@ func (r *run) setRepl(args []vm.Value) []vm.Value {
 		r.raise("redis.set_repl() requires two arguments.")
 	}
 	f, _ := args[0].ToNumber()
-	if int32(vm.ToInt64(f))&^(replAOF|replReplica) != 0 {
+	if vm.ToInt64(f)&^(replAOF|replReplica) != 0 {
 		r.raise("Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.")
 	}
 	return r.state.Return()

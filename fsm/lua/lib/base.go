@@ -149,6 +149,7 @@ func load(st *vm.State, s, name string) []vm.Value {
 	if strings.HasPrefix(s, "\x1b") {
 		return st.Return(vm.Nil, st.NewString("attempt to load chunk with wrong mode"))
 	}
+	name, _, _ = strings.Cut(name, "\x00") // a string of C to the reference
 	f, err := st.Load(name, s)
 	if err != nil {
 		return st.Return(vm.Nil, st.NewString(err.Error()))
@@ -182,7 +183,17 @@ func xpcall(st *vm.State, args []vm.Value) []vm.Value {
 	if err == nil {
 		return prepend(st, vm.Bool(true), rets)
 	}
-	return prepend(st, vm.Bool(false), st.Call(args[1], err.Value))
+	if args[1].IsFunction() { // what can merely be called does not count
+		rets, failed := st.PCall(args[1], []vm.Value{err.Value})
+		switch {
+		case failed != nil:
+		case len(rets) == 0:
+			return st.Return(vm.Bool(false), vm.Nil)
+		default:
+			return st.Return(vm.Bool(false), rets[0])
+		}
+	}
+	return st.Return(vm.Bool(false), st.NewString("error in error handling"))
 }
 
 // prepend returns a value and the results of a call.

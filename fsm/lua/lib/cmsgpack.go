@@ -99,7 +99,7 @@ func (e *msgpackEncoder) number(v vm.Value) {
 		if float64(float32(f)) == f {
 			e.put(0xca, uint64(math.Float32bits(float32(f))), 4)
 		} else {
-			e.put(0xcb, math.Float64bits(f), 8)
+			e.put(0xcb, float64Bits(f), 8)
 		}
 	case n >= 0:
 		switch {

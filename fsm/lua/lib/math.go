@@ -22,10 +22,11 @@ func Math() *vm.Table {
 		}))
 	}
 	for name, f := range map[string]func(a, b float64) float64{
-		"atan2": math.Atan2, "fmod": math.Mod, "mod": math.Mod, "pow": math.Pow,
+		"atan2": math.Atan2, "fmod": fmod, "mod": fmod, "pow": math.Pow,
 	} {
 		t.Define(name, vm.NativeValue(func(st *vm.State, args []vm.Value) []vm.Value {
-			return st.Return(vm.Num(f(number(st, args, 1), number(st, args, 2))))
+			b := number(st, args, 2) // looked at first, which errors tell
+			return st.Return(vm.Num(f(number(st, args, 1), b)))
 		}))
 	}
 	define(t, map[string]native{
@@ -34,7 +35,8 @@ func Math() *vm.Table {
 			return st.Return(vm.Num(m), vm.Int(e))
 		},
 		"ldexp": func(st *vm.State, args []vm.Value) []vm.Value {
-			return st.Return(vm.Num(math.Ldexp(number(st, args, 1), cint(st, args, 2))))
+			exp := cint(st, args, 2)
+			return st.Return(vm.Num(math.Ldexp(number(st, args, 1), exp)))
 		},
 		"max": func(st *vm.State, args []vm.Value) []vm.Value {
 			return extreme(st, args, func(a, b float64) bool { return a > b })
@@ -64,6 +66,20 @@ func sqrt(f float64) float64 {
 		return math.Copysign(math.NaN(), -1)
 	}
 	return math.Sqrt(f)
+}
+
+// fmod gives it, too, where it makes one of numbers.
+func fmod(a, b float64) float64 {
+	switch f := math.Mod(a, b); {
+	case a != a:
+		return a
+	case b != b:
+		return b
+	case f != f:
+		return math.Copysign(f, -1)
+	default:
+		return f
+	}
 }
 
 func extreme(st *vm.State, args []vm.Value, better func(a, b float64) bool) []vm.Value {

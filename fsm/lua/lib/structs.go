@@ -3,6 +3,7 @@ package lib
 import (
 	"encoding/binary"
 	"math"
+	"strings"
 
 	"phonond/fsm/lua/vm"
 )
@@ -29,6 +30,7 @@ type layout struct {
 }
 
 func newLayout(st *vm.State, f string) *layout {
+	f, _, _ = strings.Cut(f, "\x00") // the reference reads it as a string of C
 	return &layout{st: st, f: f, order: binary.LittleEndian, align: 1}
 }
 
@@ -125,7 +127,7 @@ func structPack(st *vm.State, args []vm.Value) []vm.Value {
 			l.putInt(&b, uint64(math.Float32bits(float32(number(st, args, n)))), 4)
 		case 'd':
 			n++
-			l.putInt(&b, math.Float64bits(number(st, args, n)), 8)
+			l.putInt(&b, float64Bits(number(st, args, n)), 8)
 		case 'c', 's':
 			n++
 			s := text(st, args, n)
@@ -158,6 +160,15 @@ func (l *layout) putInt(b *buffer, v uint64, size int) {
 	}
 }
 
+// float64Bits is the form of a double in memory: one for all that is not a number, but
+// for its sign.
+func float64Bits(f float64) uint64 {
+	if f != f {
+		return math.Float64bits(f)&(1<<63) | 0x7ff8<<48
+	}
+	return math.Float64bits(f)
+}
+
 func reverseBytes(b []byte) {
 	for i, j := 0, len(b)-1; i < j; i, j = i+1, j-1 {
 		b[i], b[j] = b[j], b[i]
@@ -167,16 +178,16 @@ func reverseBytes(b []byte) {
 func structUnpack(st *vm.State, args []vm.Value) []vm.Value {
 	l := newLayout(st, text(st, args, 1))
 	data := text(st, args, 2)
-	pos64 := optInteger(st, args, 3, 1) - 1
-	if pos64 < 0 {
+	pos := int(optInteger(st, args, 3, 1))
+	if pos == 0 {
 		st.ArgError(3, "offset must be 1 or greater")
 	}
-	pos := int(min(pos64, int64(len(data))+1))
+	pos-- // to the reference it has no sign: what is below zero is far beyond the end
 	var vs []vm.Value
 	for l.at < len(l.f) {
 		opt, size, padding := l.next(pos)
 		pos += padding
-		if pos > len(data) || size > len(data)-pos {
+		if uint(pos) > uint(len(data)) || size > len(data)-pos {
 			st.ArgError(2, "data string too short")
 		}
 		if len(vs) >= maxUnpacked-len(args) {
@@ -268,7 +279,7 @@ func structSize(st *vm.State, args []vm.Value) []vm.Value {
 			st.ArgError(1, "option 's' has no fixed size")
 		case opt == 'c' && size == 0:
 			st.ArgError(1, "option 'c0' has no fixed size")
-		case size == 0:
+		case !isAlpha(opt) && !isDigit(opt): // the others are taken here, though not by pack
 			l.control(opt)
 		}
 		pos += size

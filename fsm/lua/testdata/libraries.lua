@@ -184,3 +184,21 @@ redis.call('del', 'z') redis.call('zadd', 'z', 1.5, 'm') return redis.call('zran
 redis.call('zadd', 'z', 1.5, 'm') return redis.call('zscore', 'z', 'm')
 local r = {} for k in pairs(redis) do r[#r + 1] = k end table.sort(r) return r
 local r = {} for _, l in ipairs({string, table, math, bit}) do for k in pairs(l) do r[#r + 1] = k end end table.sort(r) return r
+return {pcall(math.pow, {}, {})}
+return {pcall(math.fmod, {})}
+return {pcall(math.ldexp, {}, {})}
+return {tostring(math.fmod(1, 0)), tostring(math.fmod(-1/0, 1)), tostring(math.fmod(0/0, 1)), tostring(math.fmod(1, -(0/0)))}
+return {xpcall(error, nil)}
+return {xpcall(error, function() error('x') end)}
+return {xpcall(error, function() return 1, 2 end)}
+return {xpcall(error, function() end)}
+return {xpcall(function() error('a') end, {})}
+return {xpcall(error, setmetatable({}, {__call = function() return 1 end}))}
+return {pcall(redis.set_repl, 2^32)}
+return {pcall(redis.set_repl, 0/0)}
+return {pcall(redis.set_repl, 3.5)}
+return ({loadstring('x(', 'a\0b')})[2]
+return {pcall(loadstring('error("x")', '@a\0b'))}
+return (select(2, loadstring('x(', 'a\0b')))
+return cmsgpack.pack(0/0, -(0/0), 1/0)
+return 1 $ 2

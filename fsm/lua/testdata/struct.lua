@@ -30,3 +30,12 @@ return struct.pack('b')
 return struct.pack('b', 'x')
 return struct.pack('I4', 2^40 + 7) .. struct.pack('i4', -2^31)
 return struct.pack()
+return struct.size('X') + struct.size('i0c10') + struct.size('B5')
+return struct.size('jhc0')
+return struct.size('%')
+return struct.pack('B\0y', 1) .. struct.size('H\0L')
+return struct.pack('d>d', 0/0, -(0/0))
+return {struct.unpack('B', 'abc', -1)}
+return {struct.unpack('!4i4', 'abcd', -1)}
+return {pcall(struct.unpack, '', 'a', 1e10)}
+local _, at = pcall(struct.unpack, '', 'a', -1/0) return tostring(at)
