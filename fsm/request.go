@@ -125,6 +125,9 @@ func (m *Machine) call(c *command.Call) (reply resp.Value, writes bool) {
 	return reply, cmd.Write != nil
 }
 
+// Knows reports whether an origin is known. The caller holds off Apply.
+func (m *Machine) Knows(origin uint64) bool { return m.origins[origin] != nil }
+
 // Replied returns the replies of a request that was executed, as long as they are
 // remembered. The caller holds off Apply.
 func (m *Machine) Replied(origin, seq uint64) ([]resp.Value, bool) {

@@ -48,8 +48,11 @@ func (g *Group) Wait(w *Wait) {
 	refusal, refused := g.machine.Refuse(w.Call)
 	refused = refused && refusal.IsError()
 	ready := g.machine.Ready(w.Call)
+	// Who waits must not find out only when it is to be served: it would have to come
+	// again, and to others that is later.
+	unknown := !w.Over && !g.machine.Knows(w.Origin)
 	known, tell := false, func() {}
-	if !replied {
+	if !replied && !unknown {
 		// Not before the lock is let go of could an entry bring what w waits for.
 		known, tell = g.waits.add(w, request, refused || why != nil)
 	}
@@ -59,6 +62,8 @@ func (g *Group) Wait(w *Wait) {
 	case replied:
 		w.Reply(replies[0], nil)
 	case known:
+	case unknown:
+		w.Reply(noReply, ErrUnknownOrigin)
 	case w.Over:
 		g.Barrier(false, func(err error) { g.confirmOver(w, err) })
 	case refused:

@@ -6,14 +6,18 @@ import (
 )
 
 // blockSession has clients wait, and others serve them. Either every client waits for
-// one key, or no command fills several keys: which of them counts when both meet is
-// listed in package differ, and all that comes after it would differ.
+// one key, or no command fills several keys, nor by those who wait to move what they
+// get, unless it is of one element: which key counts when clients wait for several that
+// come is listed in package differ, and all that comes after it would differ.
 func blockSession(d *drawer) (steps []step) {
 	const waiters = 4
 	d.plain = true
-	waits, atOnce := waitsForAny, 1
-	if d.chance(2) {
-		waits, atOnce = waitsForOne, 3
+	waits, serves, atOnce := waitsForOne, servesAll, 3
+	switch d.IntN(4) {
+	case 0:
+		waits, atOnce = waitsForAny, 1
+	case 1:
+		waits, serves, atOnce = waitsToMove, servesOne, 1
 	}
 	for len(steps) < length/4 {
 		switch n := d.IntN(20); {
@@ -31,11 +35,11 @@ func blockSession(d *drawer) (steps []step) {
 		case n < 11:
 			steps = append(steps, step{args: []string{"MULTI"}})
 			for range 1 + d.IntN(atOnce) {
-				steps = append(steps, d.serve()...)
+				steps = append(steps, d.serve(serves)...)
 			}
 			steps = append(steps, step{args: []string{"EXEC"}})
 		default:
-			steps = append(steps, d.serve()...)
+			steps = append(steps, d.serve(serves)...)
 		}
 	}
 	return steps
@@ -43,7 +47,7 @@ func blockSession(d *drawer) (steps []step) {
 
 // serve draws a command that may serve who waits. What one that stores a result would
 // put in the place of another value is deleted first: package differ lists why.
-func (d *drawer) serve() []step {
+func (d *drawer) serve(serves []node) []step {
 	args := d.command(serves[d.IntN(len(serves))])
 	var to string
 	var from []string
@@ -55,7 +59,10 @@ func (d *drawer) serve() []step {
 	default:
 		return []step{{args: args}}
 	}
-	if slices.Contains(from, to) { // it keeps its type
+	if slices.Contains(from, to) {
+		if args[0] == "SORT" { // a sorted set would become a list
+			return nil
+		}
 		return []step{{args: args}}
 	}
 	return []step{{args: []string{"DEL", to}}, {args: args}}
@@ -70,14 +77,34 @@ BZMPOP 0 1 zkey MIN|MAX ( COUNT 1|2|10 )
 
 var waitsForAny = shapes(`
 BLPOP|BRPOP lkey... 0
-BLMOVE lkey lkey LEFT|RIGHT LEFT|RIGHT 0
-BRPOPLPUSH lkey lkey 0
 BLMPOP 0 #lkey LEFT|RIGHT ( COUNT 1|2|10 )
 BZPOPMIN|BZPOPMAX zkey... 0
 BZMPOP 0 #zkey MIN|MAX ( COUNT 1|2|10 )
 `)
 
-var serves = shapes(`
+var waitsToMove = slices.Concat(waitsForAny, shapes(`
+BLMOVE lkey lkey LEFT|RIGHT LEFT|RIGHT 0
+BRPOPLPUSH lkey lkey 0
+`))
+
+// servesOne brings no more than one element.
+var servesOne = shapes(`
+LPUSH|RPUSH lkey value
+LPUSH|RPUSH lkey value
+LPUSHX lkey value
+ZADD zkey score member
+ZINCRBY zkey score member
+LMOVE lkey lkey LEFT|RIGHT LEFT|RIGHT
+RPOPLPUSH lkey lkey
+DEL key key
+SET key value
+LPOP lkey
+ZPOPMIN zkey
+LRANGE lkey 0 -1
+ZRANGE zkey 0 -1 WITHSCORES
+`)
+
+var servesAll = shapes(`
 LPUSH|RPUSH lkey value...
 LPUSH|RPUSH lkey value...
 LPUSHX lkey value

@@ -62,9 +62,38 @@ func playCrossSlot(ctx context.Context, l *lab, o options, r *report) error {
 		if v, err := srv.ctl.must("DBSIZE"); err != nil || v.Int != 0 {
 			r.fail(fmt.Sprintf("crossslot, %s: %d keys are there after commands that were refused, %v", srv.name, v.Int, err))
 		}
+		if err := inTransactions(srv, apart, r); err != nil {
+			return err
+		}
 		fmt.Printf("crossslot: %s: %d commands with keys of two groups are refused\n", srv.name, refused)
 	}
 	return nil
+}
+
+// inTransactions checks that commands that go to several groups are refused in a
+// transaction, and with them all of it.
+func inTransactions(srv *server, apart string, r *report) error {
+	for _, text := range []string{
+		"DEL {t} @", "UNLINK {t} @", "EXISTS {t} @", "TOUCH @ {t}", "MGET {t} @", "MSET {t} 1 @ 2", "DBSIZE", "KEYS *",
+		"SCAN 0", "RANDOMKEY", "FLUSHDB", "FLUSHALL", "SWAPDB 0 1",
+	} {
+		args := strings.Fields(strings.ReplaceAll(text, "@", apart))
+		want := []string{"OK", "QUEUED", "QUEUED", "CROSSSLOT"}
+		replies, err := srv.ctl.pipe([][]string{{"MULTI"}, {"SET", "{t}", "1"}, args, {"EXEC"}})
+		if err != nil {
+			return err
+		}
+		for i, v := range replies {
+			if !strings.HasPrefix(v.Str, want[i]) {
+				r.fail(fmt.Sprintf("crossslot, %s: %q in a transaction: %s, not %s", srv.name, args, shown(v), want[i]))
+			}
+		}
+	}
+	v, err := srv.ctl.must("DBSIZE")
+	if err == nil && v.Int != 0 {
+		r.fail(fmt.Sprintf("crossslot, %s: %d keys are there after transactions that were refused", srv.name, v.Int))
+	}
+	return err
 }
 
 // anywhere are the commands whose keys may be in several groups.

@@ -260,6 +260,9 @@ func serverSession(d *drawer) (steps []step) {
 		}
 		s.conn = d.IntN(2)
 		steps = append(steps, s)
+		if nameOf(s.args) == "script|debug" { // or Redis would debug the next script
+			steps = append(steps, step{conn: s.conn, args: []string{"SCRIPT", "DEBUG", "NO"}})
+		}
 	}
 	return steps
 }

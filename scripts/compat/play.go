@@ -85,7 +85,7 @@ func play(srv *server, proto int, steps []step, guide []outcome) (outs []outcome
 	for len(outs) < len(steps) {
 		at := len(outs)
 		end := at + 1
-		for steps[at].op == opDo && len(p.waiting) == 0 && end < len(steps) && steps[end].op == opDo && steps[end].conn == steps[at].conn && end-at < maxPipeline {
+		for len(p.waiting) == 0 && end < len(steps) && end-at < maxPipeline && steps[end].follows(steps[at]) {
 			end++
 		}
 		got, err := p.steps(at, steps[at:end])
@@ -95,6 +95,11 @@ func play(srv *server, proto int, steps []step, guide []outcome) (outs []outcome
 		}
 	}
 	return outs, nil
+}
+
+// follows reports whether a step may be sent together with one before it.
+func (s step) follows(first step) bool {
+	return first.op == opDo && s.op == opDo && s.conn == first.conn && nameOf(s.args) != "script|debug" // refused behind others
 }
 
 // maxPipeline bounds how many commands are sent at once.

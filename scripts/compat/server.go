@@ -22,11 +22,6 @@ func newServer(name, addr string) (*server, error) {
 		return nil, err
 	}
 	s := &server{name: name, addr: addr, ctl: ctl}
-	// A node's first wait in a group takes longer to be in its place than what counts
-	// those who wait can tell.
-	if _, err := ctl.must("BLPOP", "{t}", "0.001"); err != nil {
-		return nil, err
-	}
 	list, err := ctl.do("CLUSTER", "NODES")
 	if err != nil || list.IsError() {
 		return s, err // an error is what Redis says
