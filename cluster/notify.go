@@ -26,10 +26,10 @@ type notifier struct {
 	publish  func([]redisproto.Message)
 	dropped  *atomic.Int64
 
-	mu      sync.Mutex
-	waiting []fsm.Event
-	size    int
-	wake    chan struct{}
+	mu     sync.Mutex
+	queued []fsm.Event
+	size   int
+	wake   chan struct{}
 }
 
 func newNotifier(channels func() fsm.EventClass, publish func([]redisproto.Message), dropped *atomic.Int64) *notifier {
@@ -47,7 +47,7 @@ func (q *notifier) add(events []fsm.Event) {
 			break
 		}
 		q.size += size
-		q.waiting = append(q.waiting, e)
+		q.queued = append(q.queued, e)
 	}
 	select {
 	case q.wake <- struct{}{}:
@@ -64,8 +64,8 @@ func (q *notifier) run(ctx context.Context) {
 		case <-q.wake:
 		}
 		q.mu.Lock()
-		events := q.waiting
-		q.waiting, q.size = nil, 0
+		events := q.queued
+		q.queued, q.size = nil, 0
 		q.mu.Unlock()
 		q.publishAll(events)
 	}

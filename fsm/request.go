@@ -31,8 +31,8 @@ var errExecRoom = resp.Err("ERR the replies of this transaction are longer than 
 type applying struct {
 	*Machine
 	outcomes []Outcome
-	waiting  []waiting // in the order in which they are to be served
-	served   uint64    // the version of the state in which none of them could be
+	waiters  []waiter // in the order in which they are to be served
+	served   uint64   // the version of the state in which none of them could be
 }
 
 // request executes request i of the entry.

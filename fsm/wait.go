@@ -8,8 +8,8 @@ import (
 	"phonond/redisproto/resp"
 )
 
-// waiting is a Wait request for which nothing was there yet.
-type waiting struct {
+// waiter is a Wait request for which nothing was there yet.
+type waiter struct {
 	at      int // its place in the entry
 	origin  *origin
 	request *Request
@@ -29,7 +29,7 @@ func wantedBy(args [][]byte) wanted {
 	if strings.HasPrefix(name, "bz") {
 		w.kind = kindZSet
 	}
-	w.first, w.n = waitKeys(name, args)
+	w.first, w.n = awaitedRange(name, args)
 	return w
 }
 
@@ -37,10 +37,10 @@ func wantedBy(args [][]byte) wanted {
 // there is nothing more for any of them: what one takes may be what it gives to
 // another. It is quick if nothing has changed since it was called last.
 func (a *applying) serve() {
-	for len(a.waiting) > 0 && a.served != a.version {
+	for len(a.waiters) > 0 && a.served != a.version {
 		a.served = a.version
-		for i := 0; i < len(a.waiting); i++ {
-			w := &a.waiting[i]
+		for i := 0; i < len(a.waiters); i++ {
+			w := &a.waiters[i]
 			c, ok := a.ready(w.request.Calls[0], w.wanted)
 			if !ok {
 				continue
@@ -50,7 +50,7 @@ func (a *applying) serve() {
 			*out = Outcome{Applied, []resp.Value{reply}}
 			a.sum.request(w.request, Applied)
 			w.origin.finish(w.request.Seq, out.Replies)
-			a.waiting = slices.Delete(a.waiting, i, i+1)
+			a.waiters = slices.Delete(a.waiters, i, i+1)
 			i--
 		}
 	}
@@ -59,7 +59,7 @@ func (a *applying) serve() {
 // wait lets a Wait request be served now, or by what comes behind it.
 func (a *applying) wait(at int, o *origin, r *Request) {
 	a.outcomes[at].Status = Waiting
-	a.waiting = append(a.waiting, waiting{at, o, r, wantedBy(r.Calls[0].Args)})
+	a.waiters = append(a.waiters, waiter{at, o, r, wantedBy(r.Calls[0].Args)})
 	a.served = noVersion
 	a.serve()
 }
@@ -93,8 +93,8 @@ func (m *Machine) ready(c command.Call, w wanted) (taking command.Call, ok bool)
 	return taking, false
 }
 
-// WaitKeys returns the keys that a call of a blocking command waits for.
-func WaitKeys(args [][]byte) [][]byte {
+// AwaitedKeys returns the keys that a call of a blocking command waits for.
+func AwaitedKeys(args [][]byte) [][]byte {
 	w := wantedBy(args)
 	if w.n == 0 {
 		return nil
@@ -102,9 +102,9 @@ func WaitKeys(args [][]byte) [][]byte {
 	return args[w.first : w.first+w.n]
 }
 
-// waitKeys returns where in args the keys begin that a call waits for, and how many
+// awaitedRange returns where in args the keys begin that a call waits for, and how many
 // there are. A malformed call has none.
-func waitKeys(name string, args [][]byte) (first, n int) {
+func awaitedRange(name string, args [][]byte) (first, n int) {
 	switch name {
 	case "blmpop", "bzmpop": // timeout numkeys key [key ...] where
 		if len(args) < 4 {

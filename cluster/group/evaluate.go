@@ -183,7 +183,7 @@ func (g *Group) run(b *box) {
 		size, alone = size+t.size, alone && len(t.effects) == 0
 		// Who waits for what it brings comes before the next. What was killed has left
 		// the fork as nothing else will find it.
-		if t.killed || size > maxEntryBytes || g.waits.awaited(t.effects) {
+		if t.killed || size > maxEntryBytes || g.waiters.awaited(t.effects) {
 			return
 		}
 	}

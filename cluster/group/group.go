@@ -199,7 +199,7 @@ type Group struct {
 	queue    queue
 	rounds   rounds
 	progress progress
-	waits    waits
+	waiters  waiterTable
 	late     atomic.Int64 // scripts that go on beside the log
 	running  running
 	lead     atomic.Pointer[leadership] // nil unless this replica leads and may serve
@@ -235,8 +235,8 @@ func Open(cfg Config) (*Group, error) {
 	if g.cfg.Space == nil {
 		g.cfg.Space = plenty
 	}
-	g.cfg.Machine.Changed = g.waits.changed
-	g.cfg.Machine.Swapped = g.waits.swapped
+	g.cfg.Machine.Changed = g.waiters.changed
+	g.cfg.Machine.Swapped = g.waiters.swapped
 	g.machine = fsm.New(g.cfg.Machine)
 	g.stopped, g.stop = context.WithCancel(context.Background())
 	g.store = watch(cfg.Storage, cfg.Timing.DiskStall, g.cfg.Space, g.fatal)
@@ -381,7 +381,7 @@ func (g *Group) fatal(err error) {
 func (g *Group) fail() bool {
 	first := !g.failed.Swap(true)
 	g.lead.Store(nil) // beginTerm looks at failed after it has set it
-	g.failWaits()
+	g.failWaiters()
 	g.progress.end(ErrStopped)
 	return first
 }
@@ -390,7 +390,7 @@ func (g *Group) fail() bool {
 func (g *Group) Drain() {
 	g.stop()
 	g.queue.close(ErrStopped)
-	g.failWaits()
+	g.failWaiters()
 	g.loops.Wait() // so that nothing more is sent on its way
 	// Entries in flight end before raft does: a future that raft drops at its end
 	// would be waited for for ever (hashicorp/raft#498).

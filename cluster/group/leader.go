@@ -25,7 +25,7 @@ func (l *leadership) now() int64 {
 func (g *Group) changeLead(leads bool) {
 	g.lead.Store(nil)
 	g.queue.fail(ErrNotLeader)
-	g.failWaits()
+	g.failWaiters()
 	if leads {
 		g.beginTerm()
 	}
@@ -53,7 +53,7 @@ func (g *Group) beginTerm() {
 		g.lead.Store(&leadership{term: term, clock: clock, start: start})
 		if g.failed.Load() || g.raft.State() != raft.Leader || g.raft.CurrentTerm() != term {
 			g.lead.Store(nil)
-			g.failWaits()
+			g.failWaiters()
 			return
 		}
 		g.log.Info("leading", "term", term)
@@ -77,7 +77,7 @@ func (g *Group) firstEntry(term uint64) []byte {
 func (g *Group) lostLead(l *leadership) {
 	if g.lead.CompareAndSwap(l, nil) {
 		g.queue.fail(ErrNotLeader)
-		g.failWaits()
+		g.failWaiters()
 		g.queue.nudge()
 		g.leader.changed()
 	}

@@ -125,8 +125,8 @@ func (p *proposer) send(due bool) bool {
 	calls, reads, offers := p.queue.take()
 	// The scripts' effects come before all else: only so are they what they would be
 	// there. Who waits comes before what others ask for.
-	waiting := p.attend(slices.Concat(first, calls), offers)
-	calls = slices.Concat(first, waiting, calls)
+	attending := p.attend(slices.Concat(first, calls), offers)
+	calls = slices.Concat(first, attending, calls)
 	if len(calls)+len(reads) == 0 && !due {
 		for _, t := range answers {
 			p.Barrier(t.clock, t.answer)

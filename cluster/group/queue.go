@@ -29,7 +29,7 @@ type queue struct {
 	scripts []*Evaluation
 	// offers are keys under which there is something for those who wait. They are kept
 	// while the disks are full.
-	offers map[waitKey]struct{}
+	offers map[dbKey]struct{}
 	bytes  int64
 	limit  int64
 	flying int // entries on their way
@@ -65,14 +65,14 @@ func (q *queue) addCallIf(c *Call, leads func() bool) error {
 }
 
 // addOffers asks for an entry that offers what is there under keys to those who wait.
-func (q *queue) addOffers(keys ...waitKey) {
+func (q *queue) addOffers(keys ...dbKey) {
 	if len(keys) == 0 {
 		return
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.offers == nil {
-		q.offers = map[waitKey]struct{}{}
+		q.offers = map[dbKey]struct{}{}
 	}
 	for _, k := range keys {
 		q.offers[k] = struct{}{}
@@ -188,7 +188,7 @@ func (q *queue) nudge() {
 
 // take removes what fits into one entry, every read: all of them arrived before the
 // entry is proposed, so it is a barrier for each; and every offer.
-func (q *queue) take() ([]*Call, []func(error), []waitKey) {
+func (q *queue) take() ([]*Call, []func(error), []dbKey) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	n, bytes := 0, int64(0)

@@ -65,7 +65,7 @@ func (g *Group) Status() Status {
 		Group: g.cfg.Name, Node: g.cfg.Node, State: stateName(g.raft.State()),
 		Term: g.raft.CurrentTerm(), Leader: g.Leader(), LastLog: g.raft.LastIndex(), Commit: g.raft.CommitIndex(),
 		Entries: g.stats.entries.Load(), Requests: g.stats.requests.Load(), Snapshots: g.stats.snapshots.Load(),
-		Scripts: g.stats.scripts.Load(), ScriptRetries: g.stats.scriptRetries.Load(), Waiting: g.Waits(),
+		Scripts: g.stats.scripts.Load(), ScriptRetries: g.stats.scriptRetries.Load(), Waiting: g.Waiters(),
 		SnapshotBytes: g.stats.snapshotBytes.Load(), SnapshotStall: micros(&g.stats.snapshotStall),
 		SnapshotTook: micros(&g.stats.snapshotTook), RestoreTook: micros(&g.stats.restored), Space: g.cfg.Space(),
 	}

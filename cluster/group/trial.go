@@ -45,9 +45,9 @@ type trial struct {
 	changes uint64 // of the fork when the trial began
 
 	reads    []command.KeyVersion
-	seen     map[waitKey]struct{} // the keys in reads
-	everyKey bool                 // what was read is more than some keys
-	clock    bool                 // and depends on the time
+	seen     map[dbKey]struct{} // the keys in reads
+	everyKey bool               // what was read is more than some keys
+	clock    bool               // and depends on the time
 	effects  []command.Call
 	messages []Message
 	size     int  // of effects, in bytes
@@ -117,12 +117,12 @@ func (t *trial) note(c command.Call) {
 	var buf [8][]byte
 	keys, _ := c.Spec.Keys(buf[:0], c.Args)
 	for _, key := range keys {
-		k := waitKey{c.DB, string(key)}
+		k := dbKey{c.DB, string(key)}
 		if _, ok := t.seen[k]; ok {
 			continue
 		}
 		if t.seen == nil {
-			t.seen = map[waitKey]struct{}{}
+			t.seen = map[dbKey]struct{}{}
 		}
 		t.seen[k] = struct{}{}
 		t.reads = append(t.reads, command.KeyVersion{DB: c.DB, Key: []byte(k.key), Version: t.fork.Version(c.DB, key)})

@@ -11,7 +11,8 @@ import (
 
 type waitID struct{ origin, seq uint64 }
 
-type waitKey struct {
+// dbKey is a key of one of the databases.
+type dbKey struct {
 	db  int
 	key string
 }
@@ -22,31 +23,31 @@ type waitKey struct {
 type waiter struct {
 	*Wait    // the last one with its id: where it comes from now. Nil if it is answered
 	id       waitID
-	keys     []waitKey // what it waits for
-	fills    []waitKey // other keys of its call: where it puts what it takes
-	request  []byte    // encoded
-	flying   int       // entries on their way that have it
-	attended uint64    // the last of them, as the table counts
+	keys     []dbKey // what it waits for
+	fills    []dbKey // other keys of its call: where it puts what it takes
+	request  []byte  // encoded
+	flying   int     // entries on their way that have it
+	attended uint64  // the last of them, as the table counts
 }
 
-// waits is the table of those who wait.
-type waits struct {
+// waiterTable is the table of those who wait.
+type waiterTable struct {
 	count    atomic.Int64 // of those that are not answered, read without the lock
 	mu       sync.Mutex
 	byID     map[waitID]*waiter
-	byKey    map[waitKey][]*waiter // in the order in which they began to wait
-	ready    map[waitKey]struct{}  // something was stored under them in the entry that is applied now
-	attended uint64                // counts entries
+	byKey    map[dbKey][]*waiter // in the order in which they began to wait
+	ready    map[dbKey]struct{}  // something was stored under them in the entry that is applied now
+	attended uint64              // counts entries
 }
 
-// waitKeys returns the keys that a call waits for, each once.
-func waitKeys(c command.Call) []waitKey { return distinct(c.DB, fsm.WaitKeys(c.Args), nil) }
+// awaitedKeys returns the keys that a call waits for, each once.
+func awaitedKeys(c command.Call) []dbKey { return distinct(c.DB, fsm.AwaitedKeys(c.Args), nil) }
 
 // distinct returns those keys that are not among others, each once.
-func distinct(db int, all [][]byte, others []waitKey) []waitKey {
-	keys := make([]waitKey, 0, len(all))
+func distinct(db int, all [][]byte, others []dbKey) []dbKey {
+	keys := make([]dbKey, 0, len(all))
 	for _, key := range all {
-		if k := (waitKey{db, string(key)}); !slices.Contains(keys, k) && !slices.Contains(others, k) {
+		if k := (dbKey{db, string(key)}); !slices.Contains(keys, k) && !slices.Contains(others, k) {
 			keys = append(keys, k)
 		}
 	}
@@ -55,7 +56,7 @@ func distinct(db int, all [][]byte, others []waitKey) []waitKey {
 
 // add puts w in the table, unless it is not to wait. It reports whether it was there;
 // the caller calls tell when it has let go of its locks.
-func (t *waits) add(w *Wait, request []byte, refused bool) (known bool, tell func()) {
+func (t *waiterTable) add(w *Wait, request []byte, refused bool) (known bool, tell func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	id := waitID{w.Origin, w.Seq}
@@ -66,9 +67,9 @@ func (t *waits) add(w *Wait, request []byte, refused bool) (known bool, tell fun
 		return false, func() {}
 	}
 	if t.byID == nil {
-		t.byID, t.byKey = map[waitID]*waiter{}, map[waitKey][]*waiter{}
+		t.byID, t.byKey = map[waitID]*waiter{}, map[dbKey][]*waiter{}
 	}
-	keys := waitKeys(w.Call)
+	keys := awaitedKeys(w.Call)
 	all, _ := w.Call.Spec.Keys(nil, w.Call.Args)
 	added := &waiter{Wait: w, id: id, keys: keys, fills: distinct(w.Call.DB, all, keys), request: request}
 	t.byID[id] = added
@@ -77,7 +78,7 @@ func (t *waits) add(w *Wait, request []byte, refused bool) (known bool, tell fun
 }
 
 // replace lets a waiter be answered at w. The lock is held.
-func (t *waits) replace(old *waiter, w *Wait) (tell func()) {
+func (t *waiterTable) replace(old *waiter, w *Wait) (tell func()) {
 	was := old.Wait
 	old.Wait = w
 	if was == nil {
@@ -99,7 +100,7 @@ func (t *waits) replace(old *waiter, w *Wait) (tell func()) {
 
 // queue puts a waiter in the lines of its keys: mostly at their ends; not so if it has
 // waited at another leader before. The lock is held.
-func (t *waits) queue(w *waiter) {
+func (t *waiterTable) queue(w *waiter) {
 	for _, k := range w.keys {
 		line := t.byKey[k]
 		i := len(line)
@@ -113,7 +114,7 @@ func (t *waits) queue(w *waiter) {
 
 // answered takes a waiter out of the lines, and out of the table unless an entry has
 // it. The lock is held.
-func (t *waits) answered(w *waiter) *Wait {
+func (t *waiterTable) answered(w *waiter) *Wait {
 	told := w.Wait
 	if told != nil {
 		w.Wait = nil
@@ -135,7 +136,7 @@ func (t *waits) answered(w *waiter) *Wait {
 
 // cancel ends a wait. It returns false if it is not the one to be told, or has to wait
 // for what entries say.
-func (t *waits) cancel(w *Wait) bool {
+func (t *waiterTable) cancel(w *Wait) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	found := t.byID[waitID{w.Origin, w.Seq}]
@@ -152,7 +153,7 @@ func (t *waits) cancel(w *Wait) bool {
 
 // landed takes note of the outcome of an entry that had a waiter, and returns who is to
 // be told of it, nil for nobody.
-func (t *waits) landed(w *waiter, nothing bool) *Wait {
+func (t *waiterTable) landed(w *waiter, nothing bool) *Wait {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	w.flying--
@@ -166,7 +167,7 @@ func (t *waits) landed(w *waiter, nothing bool) *Wait {
 }
 
 // clear empties the table and returns who was not answered.
-func (t *waits) clear() []*Wait {
+func (t *waiterTable) clear() []*Wait {
 	if t.count.Load() == 0 {
 		return nil
 	}
@@ -184,20 +185,20 @@ func (t *waits) clear() []*Wait {
 }
 
 // changed notes that something was stored under a key, while an entry is applied.
-func (t *waits) changed(db int, key string) {
+func (t *waiterTable) changed(db int, key string) {
 	if t.count.Load() == 0 {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if k := (waitKey{db, key}); t.byKey[k] != nil {
+	if k := (dbKey{db, key}); t.byKey[k] != nil {
 		t.note(k)
 	}
 }
 
 // swapped notes that two databases have changed places: what somebody waits for may
 // have been in the other.
-func (t *waits) swapped(a, b int) {
+func (t *waiterTable) swapped(a, b int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for k := range t.byKey {
@@ -207,21 +208,21 @@ func (t *waits) swapped(a, b int) {
 	}
 }
 
-func (t *waits) note(k waitKey) {
+func (t *waiterTable) note(k dbKey) {
 	if t.ready == nil {
-		t.ready = map[waitKey]struct{}{}
+		t.ready = map[dbKey]struct{}{}
 	}
 	t.ready[k] = struct{}{}
 }
 
 // takeReady returns the keys that were noted.
-func (t *waits) takeReady() []waitKey {
+func (t *waiterTable) takeReady() []dbKey {
 	if t.count.Load() == 0 {
 		return nil
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	keys := make([]waitKey, 0, len(t.ready))
+	keys := make([]dbKey, 0, len(t.ready))
 	for k := range t.ready {
 		keys = append(keys, k)
 	}
@@ -230,7 +231,7 @@ func (t *waits) takeReady() []waitKey {
 }
 
 // awaited reports whether anybody waits for a key of the calls.
-func (t *waits) awaited(calls []command.Call) bool {
+func (t *waiterTable) awaited(calls []command.Call) bool {
 	if t.count.Load() == 0 {
 		return false
 	}
@@ -238,19 +239,19 @@ func (t *waits) awaited(calls []command.Call) bool {
 	defer t.mu.Unlock()
 	return slices.ContainsFunc(calls, func(c command.Call) bool {
 		keys, _ := c.Spec.Keys(nil, c.Args)
-		return slices.ContainsFunc(keys, func(key []byte) bool { return t.byKey[waitKey{c.DB, string(key)}] != nil })
+		return slices.ContainsFunc(keys, func(key []byte) bool { return t.byKey[dbKey{c.DB, string(key)}] != nil })
 	})
 }
 
 // attendance gathers who is in an entry.
 type attendance struct {
-	t       *waits
+	t       *waiterTable
 	waiters []*waiter
 	bytes   int
 }
 
 // attend begins the attendance of the next entry. The lock is held until it is done.
-func (t *waits) attend() attendance {
+func (t *waiterTable) attend() attendance {
 	t.attended++
 	return attendance{t: t}
 }

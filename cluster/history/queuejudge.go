@@ -153,7 +153,7 @@ func (j *queueJudge) find(name string) *element {
 
 // sources returns the keys that a waiting command may take from.
 func sources(args []string) (keys []string) {
-	for _, k := range fsm.WaitKeys(callOf(args).Args) {
+	for _, k := range fsm.AwaitedKeys(callOf(args).Args) {
 		keys = append(keys, string(k))
 	}
 	return keys

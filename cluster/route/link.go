@@ -45,7 +45,7 @@ func (ls *links) get(node string) *link {
 	}
 	l := ls.byNode[node]
 	if l == nil {
-		l = &link{node: node, links: ls, waiting: map[uint64]func(answer){}}
+		l = &link{node: node, links: ls, pending: map[uint64]func(answer){}}
 		ls.byNode[node] = l
 	}
 	return l
@@ -78,7 +78,7 @@ type link struct {
 	dialing bool
 	failed  time.Time // when the last dial failed
 	next    uint64
-	waiting map[uint64]func(answer)
+	pending map[uint64]func(answer)
 	out     []byte // frames to be written
 
 	posts postbox
@@ -111,10 +111,10 @@ func (l *link) send(kind frameType, fill func([]byte) []byte, done func(answer))
 	}
 	l.next++
 	id = l.next
-	if len(l.waiting) == 0 && l.conn != nil {
+	if len(l.pending) == 0 && l.conn != nil {
 		l.conn.seen = time.Now() // silence before the first question is no sign
 	}
-	l.waiting[id] = done
+	l.pending[id] = done
 	l.out = appendFrame(l.out, kind, id, fill)
 	if l.conn != nil {
 		l.conn.nudge()
@@ -128,7 +128,7 @@ func (l *link) send(kind frameType, fill func([]byte) []byte, done func(answer))
 func (l *link) cancel(id uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.waiting[id] == nil {
+	if l.pending[id] == nil {
 		return
 	}
 	l.out = appendFrame(l.out, frameCancel, id, func(b []byte) []byte { return b })
@@ -196,10 +196,10 @@ func (l *link) fail(c *linkConn, err error) (tell func()) {
 		c.Close()
 		l.conn = nil
 	}
-	waiting := l.waiting
-	l.waiting, l.out = map[uint64]func(answer){}, nil
+	pending := l.pending
+	l.pending, l.out = map[uint64]func(answer){}, nil
 	return func() {
-		for _, done := range waiting {
+		for _, done := range pending {
 			done(answer{err: err})
 		}
 	}
@@ -222,7 +222,7 @@ func (l *link) write(c *linkConn) {
 			l.mu.Unlock()
 			return
 		}
-		if len(l.waiting) > 0 {
+		if len(l.pending) > 0 {
 			switch silent := time.Since(c.seen); {
 			case silent > linkDead:
 				tell := l.fail(c, group.ErrUncertain)
@@ -258,8 +258,8 @@ func (l *link) read(c *linkConn) {
 			return
 		}
 		l.mu.Lock()
-		done := l.waiting[f.id]
-		delete(l.waiting, f.id)
+		done := l.pending[f.id]
+		delete(l.pending, f.id)
 		l.mu.Unlock()
 		if done != nil {
 			done(decodeAnswer(f.payload))

@@ -94,7 +94,7 @@ func (r *Router) open(ctx context.Context, box *outbox, name string, began time.
 	}
 	req := fsm.Request{Kind: fsm.OpenOrigin, Origin: box.origin, Node: r.cfg.Node}
 	w := &work{group: name, request: req.Append(nil)}
-	if _, ok, _ := r.wait(ctx, w, r.try(w)); ok {
+	if _, ok, _ := r.outcome(ctx, w, r.try(w)); ok {
 		box.openedAt = time.Now()
 	}
 }

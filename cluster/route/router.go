@@ -53,10 +53,10 @@ type Config struct {
 
 // Router routes the commands of one node.
 type Router struct {
-	cfg    Config
-	origin uint64 // this run of the node
-	waits  waits
-	links  links
+	cfg          Config
+	origin       uint64 // this run of the node
+	waitOutboxes waitOutboxes
+	links        links
 
 	waitConns waitConns
 	lingering context.Context
@@ -79,7 +79,7 @@ type Router struct {
 // New returns a router. Close ends it.
 func New(cfg Config) *Router {
 	r := &Router{
-		cfg: cfg, origin: rand.Uint64(), waits: waits{origin: rand.Uint64()}, outboxes: map[string]*outbox{}, leaders: map[string]string{}, conns: map[*served]struct{}{},
+		cfg: cfg, origin: rand.Uint64(), waitOutboxes: waitOutboxes{origin: rand.Uint64()}, outboxes: map[string]*outbox{}, leaders: map[string]string{}, conns: map[*served]struct{}{},
 		senders: map[string]*sender{},
 	}
 	r.links.dial = cfg.Dial
@@ -236,7 +236,7 @@ func (r *Router) finish(ctx context.Context, w *work, a attempt) ([]resp.Value, 
 	pause := firstPause
 	opened := false // just now
 	for {
-		final, ok, err := r.wait(ctx, w, a)
+		final, ok, err := r.outcome(ctx, w, a)
 		if ok {
 			return final, nil
 		}
@@ -268,9 +268,9 @@ func (r *Router) finish(ctx context.Context, w *work, a attempt) ([]resp.Value, 
 	}
 }
 
-// wait waits for one attempt. ok means that the replies are final; err is why
-// another attempt is needed.
-func (r *Router) wait(ctx context.Context, w *work, a attempt) (replies []resp.Value, ok bool, err error) {
+// outcome waits for what becomes of one attempt. ok means that the replies are
+// final; err is why another attempt is needed.
+func (r *Router) outcome(ctx context.Context, w *work, a attempt) (replies []resp.Value, ok bool, err error) {
 	changed := a.changed
 	for {
 		select {
@@ -295,7 +295,7 @@ func (r *Router) wait(ctx context.Context, w *work, a attempt) (replies []resp.V
 	}
 }
 
-// take makes what wait returns of an answer.
+// take makes what outcome returns of an answer.
 func (r *Router) take(w *work, a attempt, got answer) (replies []resp.Value, ok bool, err error) {
 	switch {
 	case got.at != nil:

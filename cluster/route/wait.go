@@ -55,17 +55,17 @@ func (w *wait) prepare(done func(answer)) *group.Wait {
 	return w.at
 }
 
-// waits numbers this node's blocking calls. They have an origin of their own: a client
+// waitOutboxes number this node's blocking calls. They have an origin of their own: a client
 // may wait for days, and what is acknowledged one by one need not be kept meanwhile.
-type waits struct {
+type waitOutboxes struct {
 	origin uint64
 	mu     sync.Mutex
 	next   uint64
-	boxes  map[string]*waitBox
+	boxes  map[string]*waitOutbox
 }
 
-// waitBox is what this node and one group have to do with each other's waits.
-type waitBox struct {
+// waitOutbox is what this node and one group have to do with each other's waits.
+type waitOutbox struct {
 	*outbox          // for opening the origin only
 	done    []uint64 // numbers whose replies have come, of which the group may not know
 }
@@ -73,19 +73,19 @@ type waitBox struct {
 // maxDone is how many of them one request tells of.
 const maxDone = 128
 
-func (ws *waits) box(name string) *waitBox {
+func (ws *waitOutboxes) box(name string) *waitOutbox {
 	b := ws.boxes[name]
 	if b == nil {
-		b = &waitBox{outbox: newOutbox(ws.origin)}
+		b = &waitOutbox{outbox: newOutbox(ws.origin)}
 		if ws.boxes == nil {
-			ws.boxes = map[string]*waitBox{}
+			ws.boxes = map[string]*waitOutbox{}
 		}
 		ws.boxes[name] = b
 	}
 	return b
 }
 
-func (ws *waits) begin(name string, c command.Call) *wait {
+func (ws *waitOutboxes) begin(name string, c command.Call) *wait {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	ws.next++
@@ -98,7 +98,7 @@ func (ws *waits) begin(name string, c command.Call) *wait {
 
 // finish notes that a reply has come, and with it, unless it is an error, which may be
 // none of the log's, that the group knows of those that came before.
-func (ws *waits) finish(name string, w *wait, reply resp.Value) {
+func (ws *waitOutboxes) finish(name string, w *wait, reply resp.Value) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	b := ws.box(name)
@@ -119,7 +119,7 @@ func (r *Router) Wait(ctx context.Context, c command.Call) (reply resp.Value, ok
 	if !whole {
 		return resp.ErrCrossSlot, true
 	}
-	w := &work{group: name, calls: []command.Call{c}, wait: r.waits.begin(name, c)}
+	w := &work{group: name, calls: []command.Call{c}, wait: r.waitOutboxes.begin(name, c)}
 	over, cancel := r.overtime(ctx)
 	defer cancel()
 	pause, opened := firstPause, false
@@ -128,10 +128,10 @@ func (r *Router) Wait(ctx context.Context, c command.Call) (reply resp.Value, ok
 		w.wait.over = !first && ctx.Err() != nil
 		w.request = w.wait.request()
 		a := r.try(w)
-		replies, err := r.await(ctx, over, w, a)
+		replies, err := r.waitOutcome(ctx, over, w, a)
 		switch {
 		case err == nil:
-			r.waits.finish(name, w.wait, replies[0])
+			r.waitOutboxes.finish(name, w.wait, replies[0])
 			return replies[0], true
 		case errors.Is(err, group.ErrCancelled):
 			return resp.Value{}, false
@@ -141,9 +141,9 @@ func (r *Router) Wait(ctx context.Context, c command.Call) (reply resp.Value, ok
 			return (&Error{Group: name, Cause: err}).Reply(), true
 		case errors.Is(err, group.ErrUnknownOrigin) && !opened:
 			opened = true
-			r.waits.mu.Lock()
-			box := r.waits.box(name).outbox
-			r.waits.mu.Unlock()
+			r.waitOutboxes.mu.Lock()
+			box := r.waitOutboxes.box(name).outbox
+			r.waitOutboxes.mu.Unlock()
 			r.open(over, box, name, a.began)
 			continue
 		}
@@ -170,8 +170,8 @@ func (r *Router) overtime(ctx context.Context) (context.Context, context.CancelF
 	return over, func() { stop(); end() }
 }
 
-// await waits for one attempt, and cancels it when ctx ends.
-func (r *Router) await(ctx, over context.Context, w *work, a attempt) ([]resp.Value, error) {
+// waitOutcome waits for what becomes of one attempt of a wait, and cancels it when ctx ends.
+func (r *Router) waitOutcome(ctx, over context.Context, w *work, a attempt) ([]resp.Value, error) {
 	ended, changed := ctx.Done(), a.changed
 	if w.wait.over {
 		ended = nil

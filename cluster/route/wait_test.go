@@ -21,7 +21,7 @@ func (n *node) wait(timeout time.Duration, args ...string) (reply resp.Value, ok
 }
 
 // waiting returns how many wait in a group.
-func (r *rig) waiting(group string) int { return r.nodes[r.leads[group]].groups[group].Waits() }
+func (r *rig) waiting(group string) int { return r.nodes[r.leads[group]].groups[group].Waiters() }
 
 // left returns how many waits this end of links knows of.
 func (n *node) left() (frames int) {
@@ -37,7 +37,7 @@ func (n *node) left() (frames int) {
 	defer n.links.mu.Unlock()
 	for _, l := range n.links.byNode {
 		l.mu.Lock()
-		frames += len(l.waiting)
+		frames += len(l.pending)
 		l.mu.Unlock()
 	}
 	return frames
@@ -125,7 +125,7 @@ func TestServedWaitsAreForgotten(t *testing.T) {
 		for range 12 {
 			served()
 		}
-		if n := len(x.waits.boxes["east"].done); n > 1000 {
+		if n := len(x.waitOutboxes.boxes["east"].done); n > 1000 {
 			t.Errorf("%d numbers are to be told yet", n)
 		}
 	})

@@ -35,7 +35,7 @@ var defects = []defect{
 		sign: unexplained,
 		file: "cluster/route/router.go",
 		edits: []edit{{
-			"		a = r.try(w)\n	}\n}\n\n// wait waits",
+			"		a = r.try(w)\n	}\n}\n\n// outcome waits",
 			`		if !w.readOnly {
 			if seq, err := r.outbox(w.group).begin(ctx); err == nil {
 				defer r.outbox(w.group).finish(seq)
@@ -47,7 +47,7 @@ var defects = []defect{
 	}
 }
 
-// wait waits`,
+// outcome waits`,
 		}},
 		most: 50,
 	},
@@ -179,16 +179,16 @@ var defects = []defect{
 		file: "cluster/route/wait.go",
 		edits: []edit{{
 			"	for first := true; ; first = false {\n",
-			"	for first := true; ; first = false {\n		if !first {\n			w.wait = r.waits.begin(name, c)\n		}\n",
+			"	for first := true; ; first = false {\n		if !first {\n			w.wait = r.waitOutboxes.begin(name, c)\n		}\n",
 		}},
 		most: 200,
 	},
 	{
 		name: "not-offered", what: "who comes to wait is not offered what is there",
 		sign: miscounted,
-		file: "cluster/group/waits.go",
+		file: "cluster/group/wait.go",
 		edits: []edit{{
-			"	case ready:\n		g.queue.addOffers(waitKeys(w.Call)...)\n",
+			"	case ready:\n		g.queue.addOffers(awaitedKeys(w.Call)...)\n",
 			"	case ready:\n",
 		}},
 		most: 50,

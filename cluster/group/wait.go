@@ -54,7 +54,7 @@ func (g *Group) Wait(w *Wait) {
 	known, tell := false, func() {}
 	if !replied && !unknown {
 		// Not before the lock is let go of could an entry bring what w waits for.
-		known, tell = g.waits.add(w, request, refused || why != nil)
+		known, tell = g.waiters.add(w, request, refused || why != nil)
 	}
 	g.mu.RUnlock()
 	tell()
@@ -71,10 +71,10 @@ func (g *Group) Wait(w *Wait) {
 	case why != nil:
 		w.Reply(noReply, why)
 	case ready:
-		g.queue.addOffers(waitKeys(w.Call)...)
+		g.queue.addOffers(awaitedKeys(w.Call)...)
 	}
 	if g.lead.Load() == nil {
-		g.failWaits() // whoever lost the lead may not have seen w
+		g.failWaiters() // whoever lost the lead may not have seen w
 	}
 }
 
@@ -95,20 +95,20 @@ func (g *Group) confirmOver(w *Wait, err error) {
 	w.Reply(noReply, ErrCancelled)
 }
 
-// Waits returns how many wait.
-func (g *Group) Waits() int { return int(g.waits.count.Load()) }
+// Waiters returns how many wait.
+func (g *Group) Waiters() int { return int(g.waiters.count.Load()) }
 
 // CancelWait ends a wait, unless it comes from elsewhere by now: it gets ErrCancelled if
 // it is not being served.
 func (g *Group) CancelWait(w *Wait) {
-	if g.waits.cancel(w) {
+	if g.waiters.cancel(w) {
 		w.Reply(noReply, ErrCancelled)
 	}
 }
 
 // offerChanged offers what the entry that was just applied has left behind.
 func (g *Group) offerChanged() {
-	keys := g.waits.takeReady()
+	keys := g.waiters.takeReady()
 	if len(keys) == 0 || g.lead.Load() == nil {
 		return
 	}
@@ -137,8 +137,8 @@ const (
 //
 // Of those who wait for a key there are as many as may be served. Those that earlier
 // entries have, which may serve them or not, are in this one again and do not count.
-func (g *Group) attend(calls []*Call, offered []waitKey) []*Call {
-	t := &g.waits
+func (g *Group) attend(calls []*Call, offered []dbKey) []*Call {
+	t := &g.waiters
 	if t.count.Load() == 0 {
 		return nil
 	}
@@ -163,11 +163,11 @@ func (g *Group) attend(calls []*Call, offered []waitKey) []*Call {
 				}
 			case "move", "copy": // to another database
 				for db := range fsm.Databases {
-					a.take(t.byKey[waitKey{db, string(keys[len(keys)-1])}], 1)
+					a.take(t.byKey[dbKey{db, string(keys[len(keys)-1])}], 1)
 				}
 			}
 			for _, key := range keys {
-				if line := t.byKey[waitKey{call.DB, string(key)}]; line != nil {
+				if line := t.byKey[dbKey{call.DB, string(key)}]; line != nil {
 					a.take(line, max(len(call.Args)-2, 1)) // RPUSH key element element ...
 				}
 			}
@@ -187,7 +187,7 @@ func (g *Group) served(w *waiter, replies []resp.Value, err error) {
 	if nothing {
 		err = ErrCancelled
 	}
-	told := g.waits.landed(w, nothing)
+	told := g.waiters.landed(w, nothing)
 	switch {
 	case told == nil:
 	case err != nil:
@@ -197,10 +197,10 @@ func (g *Group) served(w *waiter, replies []resp.Value, err error) {
 	}
 }
 
-// failWaits tells all who wait that this replica does not lead any more. Those that an
+// failWaiters tells all who wait that this replica does not lead any more. Those that an
 // entry has are told the same: to ask the next leader with the same id is safe.
-func (g *Group) failWaits() {
-	for _, w := range g.waits.clear() {
+func (g *Group) failWaiters() {
+	for _, w := range g.waiters.clear() {
 		w.Reply(noReply, ErrNotLeader)
 	}
 }

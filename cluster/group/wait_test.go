@@ -16,7 +16,7 @@ import (
 )
 
 func TestSwappedDatabasesAreOfferedToThoseWhoWait(t *testing.T) {
-	w := &waits{}
+	w := &waiterTable{}
 	for db, key := range []string{"a", "b", "c"} {
 		c := call("BLPOP", key, "0")
 		c.DB = db
@@ -24,7 +24,7 @@ func TestSwappedDatabasesAreOfferedToThoseWhoWait(t *testing.T) {
 	}
 	w.changed(2, "c")
 	w.swapped(0, 2)
-	if want := map[waitKey]struct{}{{0, "a"}: {}, {2, "c"}: {}}; !maps.Equal(w.ready, want) {
+	if want := map[dbKey]struct{}{{0, "a"}: {}, {2, "c"}: {}}; !maps.Equal(w.ready, want) {
 		t.Fatalf("ready are %v, want %v", w.ready, want)
 	}
 }
@@ -113,14 +113,14 @@ func TestThousandWaitersCostNoEntries(t *testing.T) {
 			all = append(all, n.waitFor(uint64(i+1), "BLPOP", "k", "0"))
 		}
 		time.Sleep(5 * time.Second)
-		if now, _ := n.Digest(); now != index || n.Waits() != 1000 {
-			t.Fatalf("%d entries, %d wait", now-index, n.Waits())
+		if now, _ := n.Digest(); now != index || n.Waiters() != 1000 {
+			t.Fatalf("%d entries, %d wait", now-index, n.Waiters())
 		}
 		for i := range 5 {
 			n.must("RPUSH", "k", fmt.Sprint(i))
 			all[i].want(t, fmt.Sprint(i))
-			if n.Waits() != 999-i {
-				t.Fatalf("%d wait after push %d", n.Waits(), i)
+			if n.Waiters() != 999-i {
+				t.Fatalf("%d wait after push %d", n.Waiters(), i)
 			}
 		}
 		if now, _ := n.Digest(); now != index+5 {
@@ -137,8 +137,8 @@ func TestThousandWaitersCostNoEntries(t *testing.T) {
 		if now, _ := n.Digest(); now != index+6 {
 			t.Errorf("%d entries for 6 pushes", now-index)
 		}
-		if len(n.waits.byID)+len(n.waits.byKey) != 0 {
-			t.Errorf("the table has %d waiters and %d keys left", len(n.waits.byID), len(n.waits.byKey))
+		if len(n.waiters.byID)+len(n.waiters.byKey) != 0 {
+			t.Errorf("the table has %d waiters and %d keys left", len(n.waiters.byID), len(n.waiters.byKey))
 		}
 		r.level()
 	})
@@ -236,8 +236,8 @@ func TestWhatIsThereWhenAWaitComes(t *testing.T) {
 		}
 		w.want(t, "late")
 		n.waitFor(3, "BLPOP", "first", "0").want(t, resp.ErrWrongType.Str)
-		if n.Waits() != 0 {
-			t.Errorf("%d wait", n.Waits())
+		if n.Waiters() != 0 {
+			t.Errorf("%d wait", n.Waiters())
 		}
 	})
 }
@@ -313,9 +313,9 @@ func TestCancelledWaitTakesNothing(t *testing.T) {
 		served, empty := n.waitFor(3, "BLPOP", "k", "0"), n.waitFor(4, "BLPOP", "j", "0")
 		pushed, deleted := n.submit(n.request(call("RPUSH", "k", "b"))), n.submit(n.request(call("DEL", "j")))
 		r.wait("the entry to be on its way", func() bool {
-			n.waits.mu.Lock()
-			defer n.waits.mu.Unlock()
-			found := n.waits.byID[waitID{waitOrigin, 3}]
+			n.waiters.mu.Lock()
+			defer n.waiters.mu.Unlock()
+			found := n.waiters.byID[waitID{waitOrigin, 3}]
 			return found == nil || found.flying > 0
 		})
 		n.CancelWait(served.Wait)
@@ -324,8 +324,8 @@ func TestCancelledWaitTakesNothing(t *testing.T) {
 		<-deleted
 		served.want(t, "b")
 		empty.want(t, ErrCancelled.Error())
-		if n.Waits() != 0 || len(n.waits.byID) != 0 {
-			t.Errorf("%d wait, %d in the table", n.Waits(), len(n.waits.byID))
+		if n.Waiters() != 0 || len(n.waiters.byID) != 0 {
+			t.Errorf("%d wait, %d in the table", n.Waiters(), len(n.waiters.byID))
 		}
 	})
 }
@@ -361,18 +361,18 @@ func TestOutcomeOfALaterEntryIsOfTheSameWait(t *testing.T) {
 	for _, over := range []bool{false, true} {
 		g := &Group{}
 		first := newWait(1, "BLPOP", "k", "0")
-		g.waits.add(first.Wait, nil, false)
+		g.waiters.add(first.Wait, nil, false)
 		g.queue = newQueue(1 << 20)
 		var entries [][]*Call
 		for range 2 {
-			entries = append(entries, g.attend(nil, []waitKey{{0, "k"}}))
+			entries = append(entries, g.attend(nil, []dbKey{{0, "k"}}))
 		}
 		entries[0][0].Done(nil, ErrUnknownOrigin)
 		if out := <-first.got; !errors.Is(out.err, ErrUnknownOrigin) {
 			t.Fatalf("%+v", out)
 		}
 		again := newWait(1, "BLPOP", "k", "0")
-		if known, _ := g.waits.add(again.Wait, nil, false); !known {
+		if known, _ := g.waiters.add(again.Wait, nil, false); !known {
 			t.Fatal("it is forgotten while an entry has it")
 		}
 		if over {
@@ -385,8 +385,8 @@ func TestOutcomeOfALaterEntryIsOfTheSameWait(t *testing.T) {
 		if out := <-again.got; out.err != nil || out.replies[0].Elems[1].Str != "a" {
 			t.Fatalf("%+v", out)
 		}
-		if len(g.waits.byID)+len(g.waits.byKey) != 0 || g.Waits() != 0 {
-			t.Errorf("%d are left in the table", len(g.waits.byID))
+		if len(g.waiters.byID)+len(g.waiters.byKey) != 0 || g.Waiters() != 0 {
+			t.Errorf("%d are left in the table", len(g.waiters.byID))
 		}
 	}
 }
@@ -472,7 +472,7 @@ func TestWaitsOnAFullDisk(t *testing.T) {
 		level.Store(uint32(SpaceFull))
 		n.waitFor(2, "BLPOP", "there", "0").want(t, n.spaceFull().Error())
 		n.waitFor(3, "BLPOP", "k", "0").want(t, n.spaceFull().Error())
-		n.queue.addOffers(waitKey{0, "k"}) // as if there were something
+		n.queue.addOffers(dbKey{0, "k"}) // as if there were something
 		w.want(t, "")
 		index, _ := n.Digest()
 		level.Store(uint32(SpaceOK))
@@ -492,7 +492,7 @@ func TestWaitsOnAFullDisk(t *testing.T) {
 func TestAttendanceIsBounded(t *testing.T) {
 	g := &Group{queue: newQueue(1 << 20)}
 	for i := range 10_000 {
-		g.waits.add(newWait(uint64(i), "BLPOP", "k", "0").Wait, []byte("request"), false)
+		g.waiters.add(newWait(uint64(i), "BLPOP", "k", "0").Wait, []byte("request"), false)
 	}
 	var calls []*Call
 	for range 4000 {
@@ -507,7 +507,7 @@ func TestAttendanceIsBounded(t *testing.T) {
 	if got := g.attend([]*Call{{Calls: []command.Call{call("GET", "k"), call("RPUSH", "other", "v")}}}, nil); len(got) != 0 {
 		t.Errorf("%d are in an entry that brings nothing", len(got))
 	}
-	if !slices.IsSortedFunc(g.waits.byKey[waitKey{0, "k"}], func(a, b *waiter) int { return a.Since.Compare(b.Since) }) {
+	if !slices.IsSortedFunc(g.waiters.byKey[dbKey{0, "k"}], func(a, b *waiter) int { return a.Since.Compare(b.Since) }) {
 		t.Error("the line is not in order")
 	}
 }
@@ -515,7 +515,7 @@ func TestAttendanceIsBounded(t *testing.T) {
 func BenchmarkAttendWhileOthersWait(b *testing.B) {
 	g := &Group{queue: newQueue(1 << 20)}
 	for i := range 10_000 {
-		g.waits.add(newWait(uint64(i), "BLPOP", fmt.Sprint("key-", i), "0").Wait, []byte("request"), false)
+		g.waiters.add(newWait(uint64(i), "BLPOP", fmt.Sprint("key-", i), "0").Wait, []byte("request"), false)
 	}
 	calls := []*Call{{Calls: oneCall("SET", "k", "v")}}
 	for b.Loop() {
