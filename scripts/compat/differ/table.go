@@ -30,8 +30,8 @@ var Table = []Difference{
 	},
 	{
 		Commands: []string{"object|idletime"},
-		What:     "A small integer is as young as its key.",
-		Why:      "Values are not shared between keys: in Redis such an integer is as old as its last use by any.",
+		What:     "The idle time is 0.",
+		Why:      "Reads leave no trace in the state.",
 		Is: func(c Case) bool {
 			return c.Want.Kind == resp.Integer && c.Got.Kind == resp.Integer && c.Got.Int < c.Want.Int
 		},
