@@ -65,7 +65,7 @@ func (g *Group) Wait(w *Wait) {
 	case unknown:
 		w.Reply(noReply, ErrUnknownOrigin)
 	case w.Over:
-		g.Barrier(false, func(err error) { g.confirmOver(w, err) })
+		g.Barrier(false, func(err error) { g.endOver(w, request, err) })
 	case refused:
 		g.Barrier(false, func(err error) { w.Reply(refusal, err) })
 	case why != nil:
@@ -78,21 +78,39 @@ func (g *Group) Wait(w *Wait) {
 	}
 }
 
-// confirmOver answers a wait that is over and not known here: it may have been served
-// by a leader before, or after this one.
-func (g *Group) confirmOver(w *Wait, err error) {
+// endOver answers a wait that is over and not known here. It may have been served by a
+// leader before, or after this one; and it may never have come to a leader in time: then
+// it gets what is there, as if its time were over just now.
+func (g *Group) endOver(w *Wait, request []byte, err error) {
 	if err != nil {
 		w.Reply(noReply, err)
 		return
 	}
 	g.mu.RLock()
 	replies, replied := g.machine.Replied(w.Origin, w.Seq)
-	g.mu.RUnlock()
-	if replied {
-		w.Reply(replies[0], nil)
-		return
+	refusal, refused := g.machine.Refuse(w.Call)
+	ready := g.machine.Ready(w.Call)
+	var last *waiter
+	known, tell := false, func() {}
+	if !replied && ready {
+		last, known, tell = g.waits.addLast(w, request)
 	}
-	w.Reply(noReply, ErrCancelled)
+	g.mu.RUnlock()
+	tell()
+	switch {
+	case replied:
+		w.Reply(replies[0], nil)
+	case known:
+	case last != nil:
+		call := &Call{Request: request, Done: func(replies []resp.Value, err error) { g.served(last, replies, err) }}
+		if err := g.queue.addCall(call); err != nil {
+			g.served(last, nil, err)
+		}
+	case refused && refusal.IsError():
+		w.Reply(refusal, nil)
+	default:
+		w.Reply(noReply, ErrCancelled)
+	}
 }
 
 // Waiters returns how many wait.

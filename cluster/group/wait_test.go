@@ -347,10 +347,17 @@ func TestWaitThatComesAgainIsAnsweredWhereItComesFrom(t *testing.T) {
 		over.Over = true
 		n.Wait(over.Wait)
 		over.want(t, "a")
-		never := newWait(2, "BLPOP", "k", "0")
-		never.Over = true
-		n.Wait(never.Wait)
-		never.want(t, ErrCancelled.Error())
+		// Its time may be over before it comes to any leader.
+		n.must("RPUSH", "l", "a")
+		for i, key := range []string{"l", "l", "first"} {
+			late := newWait(uint64(2+i), "BLPOP", key, "0")
+			late.Over = true
+			n.Wait(late.Wait)
+			late.want(t, []string{"a", ErrCancelled.Error(), resp.ErrWrongType.Str}[i])
+		}
+		if n.Waits() != 0 || len(n.waits.byID) != 0 {
+			t.Errorf("%d wait, %d in the table", n.Waits(), len(n.waits.byID))
+		}
 	})
 }
 

@@ -63,9 +63,28 @@ func (t *waiterTable) add(w *Wait, request []byte, refused bool) (known bool, te
 	if old := t.byID[id]; old != nil {
 		return true, t.replace(old, w)
 	}
-	if w.Over || refused {
-		return false, func() {}
+	if !w.Over && !refused {
+		t.enter(w, id, request)
 	}
+	return false, func() {}
+}
+
+// addLast puts a wait that is over in the table, as one that an entry has: the caller
+// proposes it. Without a waiter it was there, as in add.
+func (t *waits) addLast(w *Wait, request []byte) (last *waiter, known bool, tell func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	id := waitID{w.Origin, w.Seq}
+	if old := t.byID[id]; old != nil {
+		return nil, true, t.replace(old, w)
+	}
+	last = t.enter(w, id, request)
+	last.flying++
+	return last, false, func() {}
+}
+
+// enter makes a waiter. The lock is held.
+func (t *waits) enter(w *Wait, id waitID, request []byte) *waiter {
 	if t.byID == nil {
 		t.byID, t.byKey = map[waitID]*waiter{}, map[dbKey][]*waiter{}
 	}
@@ -74,7 +93,7 @@ func (t *waiterTable) add(w *Wait, request []byte, refused bool) (known bool, te
 	added := &waiter{Wait: w, id: id, keys: keys, fills: distinct(w.Call.DB, all, keys), request: request}
 	t.byID[id] = added
 	t.queue(added)
-	return false, func() {}
+	return added
 }
 
 // replace lets a waiter be answered at w. The lock is held.
