@@ -9,29 +9,47 @@ import (
 	"phonond/redisproto/resp"
 )
 
-// flagNames are the flags that COMMAND INFO shows, in Redis's order.
+// flagNames are the flags that COMMAND INFO shows, in Redis's order: by a flag of ours,
+// or, where we have no use for one, by the commands that have it.
 var flagNames = []struct {
-	flag command.Flags
-	name string
+	name  string
+	flag  command.Flags
+	these []string
 }{
-	{command.Write, "write"},
-	{command.ReadOnly, "readonly"},
-	{command.DenyOOM, "denyoom"},
-	{command.Admin, "admin"},
-	{command.NoScript, "noscript"},
-	{command.Blocking, "blocking"},
-	{command.Loading, "loading"},
-	{command.Stale, "stale"},
-	{command.Fast, "fast"},
-	{command.NoAuth, "no_auth"},
+	{"write", command.Write, nil},
+	{"readonly", command.ReadOnly, []string{"eval_ro", "evalsha_ro"}},
+	{"denyoom", command.DenyOOM, nil},
+	{"admin", command.Admin, nil},
+	{"pubsub", 0, []string{
+		"subscribe", "unsubscribe", "psubscribe", "punsubscribe", "ssubscribe", "sunsubscribe", "publish", "spublish",
+		"pubsub|channels", "pubsub|numpat", "pubsub|numsub", "pubsub|shardchannels", "pubsub|shardnumsub",
+	}},
+	{"noscript", command.NoScript, nil},
+	{"blocking", command.Blocking, nil},
+	{"loading", command.Loading, nil},
+	{"stale", command.Stale, nil},
+	{"skip_monitor", 0, scripts},
+	{"skip_slowlog", 0, []string{"exec"}},
+	{"fast", command.Fast, nil},
+	{"no_auth", command.NoAuth, nil},
+	{"no_mandatory_keys", 0, scripts},
+	{"allow_busy", 0, []string{"auth", "discard", "hello", "multi", "quit", "reset", "script|kill", "unwatch", "watch"}},
+}
+
+// scripts are the commands that run a script.
+var scripts = []string{"eval", "eval_ro", "evalsha", "evalsha_ro"}
+
+// categoryNames are the access categories, in Redis's order.
+var categoryNames = []string{
+	"keyspace", "read", "write", "set", "sortedset", "list", "hash", "string", "bitmap", "pubsub", "admin", "fast", "slow", "blocking", "dangerous",
+	"connection", "transaction", "scripting",
 }
 
 // groupCategory is the access category of a group, where it has another name.
-// Commands about the server have none.
-var groupCategory = map[string]string{"generic": "keyspace", "server": "", "sorted-set": "sortedset", "transactions": "transaction"}
-
-// lastCategories are those of the groups' categories that Redis puts last.
-var lastCategories = []string{"connection", "transaction", "scripting"}
+// Commands about the server and the cluster have none.
+var groupCategory = map[string]string{
+	"generic": "keyspace", "server": "", "cluster": "", "sorted-set": "sortedset", "transactions": "transaction",
+}
 
 // moreCategories are those that do not follow from a command's group and flags.
 var moreCategories = map[string][]string{
@@ -40,58 +58,68 @@ var moreCategories = map[string][]string{
 	"sort": {"set", "sortedset", "list", "dangerous"}, "sort_ro": {"set", "sortedset", "list", "dangerous"},
 }
 
-// busy are the commands that Redis allows while a script runs.
-var busy = []string{"auth", "discard", "hello", "multi", "quit", "reset", "unwatch", "watch"}
+// noCategory are the commands that have not even their group's.
+var noCategory = []string{"sort", "sort_ro", "pubsub|help", "monitor"}
 
 // categories returns the access categories of e, in Redis's order.
 func (e *entry) categories() []string {
 	if e.subs != nil && !e.spec.ArityOK(1) {
 		return []string{"slow"} // a container does nothing itself
 	}
-	group, ok := groupCategory[e.spec.Group]
+	s := e.spec
+	group, ok := groupCategory[s.Group]
 	if !ok {
-		group = e.spec.Group
+		group = s.Group
 	}
-	var cats []string
-	add := func(when bool, names ...string) {
-		if when {
-			cats = append(cats, names...)
-		}
+	has := map[string]bool{
+		"read": s.Has(command.ReadOnly) && !readsNothing(s), "write": s.Has(command.Write) && !scripting(s),
+		"admin": s.Has(command.Admin), "dangerous": s.Has(command.Admin), "blocking": s.Has(command.Blocking),
+		"fast": s.Has(command.Fast), "slow": !s.Has(command.Fast),
 	}
-	last := slices.Contains(lastCategories, group)
-	add(group == "keyspace" && !strings.HasPrefix(e.spec.Name, "sort"), group)
-	add(e.spec.Has(command.ReadOnly), "read")
-	add(e.spec.Has(command.Write) && !scripting(e.spec), "write")
-	add(group != "" && group != "keyspace" && !last, group)
-	add(e.spec.Has(command.Admin), "admin")
-	add(e.spec.Has(command.Fast), "fast")
-	add(!e.spec.Has(command.Fast), "slow")
-	add(e.spec.Has(command.Admin), "dangerous")
-	add(e.spec.Has(command.Blocking), "blocking")
-	add(last, group)
-	return append(cats, moreCategories[e.spec.Name]...)
+	if !slices.Contains(noCategory, s.Name) {
+		has[group] = true
+	}
+	for _, more := range moreCategories[s.Name] {
+		has[more] = true
+	}
+	return slices.DeleteFunc(slices.Clone(categoryNames), func(name string) bool { return !has[name] })
 }
 
 // scripting reports whether a command is one about scripts: what those write is not
 // what it does itself.
 func scripting(s *command.Spec) bool { return s.Group == "scripting" }
 
+// readsNothing reports whether a command that a group answers reads no keys.
+func readsNothing(s *command.Spec) bool {
+	return scripting(s) || s.Name == "time" || s.Name == "object|help"
+}
+
+// flags returns the names of e's flags, in Redis's order.
+func (e *entry) flags() (names []string) {
+	s := e.spec
+	for _, f := range flagNames {
+		has := f.flag != 0 && s.Has(f.flag)
+		switch {
+		case e.subs != nil && !s.ArityOK(1), // a container does nothing itself
+			f.flag == command.Write && scripting(s), f.flag == command.ReadOnly && readsNothing(s):
+			has = false
+		}
+		if has || slices.Contains(f.these, s.Name) {
+			names = append(names, f.name)
+		}
+	}
+	if s.NumKeys > 0 || s.MoreKeys != nil || s.Name == "sort_ro" {
+		names = append(names, "movablekeys")
+	}
+	return names
+}
+
 // info describes e as COMMAND INFO does.
 func (e *entry) info() resp.Value {
 	s := e.spec
 	var flags, cats, subs []resp.Value
-	if e.subs == nil || s.ArityOK(1) {
-		for _, f := range flagNames {
-			if s.Has(f.flag) && !(scripting(s) && f.flag == command.Write) {
-				flags = append(flags, resp.Status(f.name))
-			}
-		}
-	}
-	if slices.Contains(busy, s.Name) {
-		flags = append(flags, resp.Status("allow_busy"))
-	}
-	if s.NumKeys > 0 || s.MoreKeys != nil {
-		flags = append(flags, resp.Status("movablekeys"))
+	for _, name := range e.flags() {
+		flags = append(flags, resp.Status(name))
 	}
 	for _, cat := range e.categories() {
 		cats = append(cats, resp.Status("@"+cat))
@@ -99,13 +127,15 @@ func (e *entry) info() resp.Value {
 	for _, sub := range e.sorted() {
 		subs = append(subs, sub.info())
 	}
-	keys := keySpecs(s)
-	last := s.LastKey
+	first, last, step := s.FirstKey, s.LastKey, s.KeyStep
+	if at, ok := shardChannels[s.Name]; ok {
+		first, last, step = 1, at, 1
+	}
 	return resp.List(
 		resp.Str(s.Name), resp.Int(s.Arity), resp.Value{Kind: resp.Set, Elems: flags},
-		resp.Int(s.FirstKey), resp.Int(last), resp.Int(s.KeyStep),
+		resp.Int(first), resp.Int(last), resp.Int(step),
 		resp.Value{Kind: resp.Set, Elems: cats}, resp.Value{Kind: resp.Set},
-		resp.Value{Kind: resp.Set, Elems: keys}, resp.Value{Kind: resp.Set, Elems: subs},
+		resp.Value{Kind: resp.Set, Elems: keySpecs(s)}, resp.Value{Kind: resp.Set, Elems: subs},
 	)
 }
 

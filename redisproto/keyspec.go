@@ -66,6 +66,9 @@ func flagSet(flags string) resp.Value {
 // keySpecs says where a command's keys are and what happens to them, as COMMAND INFO
 // does: in two parts if it is not the same to all.
 func keySpecs(s *command.Spec) []resp.Value {
+	if last, ok := shardChannels[s.Name]; ok {
+		return []resp.Value{keyRange("not_key", 1, min(last, 0), 1)}
+	}
 	if s.FirstKey == 0 && s.NumKeys == 0 {
 		return nil
 	}
@@ -87,7 +90,23 @@ func keySpecs(s *command.Spec) []resp.Value {
 	default:
 		specs = append(specs, keyRange(first, s.FirstKey, last, s.KeyStep))
 	}
+	switch s.Name {
+	case "sort":
+		specs = append(specs, keysUnknown("RO access"), keysUnknown("OW update"))
+	case "sort_ro":
+		specs = append(specs, keysUnknown("RO access"))
+	}
 	return specs
+}
+
+// shardChannels are the commands that take shard channels, with the position of the
+// last one. To Redis Cluster these are in slots, as keys are.
+var shardChannels = map[string]int{"spublish": 1, "ssubscribe": -1, "sunsubscribe": -1}
+
+// keysUnknown are keys that may be anywhere, as those that patterns stand for.
+func keysUnknown(flags string) resp.Value {
+	unknown := resp.Pairs(resp.Str("type"), resp.Str("unknown"), resp.Str("spec"), resp.Pairs())
+	return resp.Pairs(resp.Str("flags"), flagSet(flags), resp.Str("begin_search"), unknown, resp.Str("find_keys"), unknown)
 }
 
 func keyRange(flags string, begin, last, step int) resp.Value {

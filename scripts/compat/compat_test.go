@@ -133,7 +133,7 @@ func TestLinesAreSplitAsRedisCLIDoes(t *testing.T) {
 
 // A slice of what "make compat" plays to a node and to two regions.
 func TestPhonondIsLikeRedis(t *testing.T) {
-	for _, only := range []string{"data", "untagged", "crossslot"} {
+	for _, only := range []string{"data", "untagged", "crossslot", "commands"} {
 		t.Run(only, func(t *testing.T) {
 			if err := run(t.Context(), []string{"-n", "3000", "-only", only, "-seed", "7"}); err != nil {
 				t.Error(err)

@@ -46,7 +46,7 @@ func parseFlags(args []string) (o options, err error) {
 	fs.IntVar(&o.n, "n", 500_000, "how many random commands are played")
 	fs.Uint64Var(&o.seed, "seed", 1, "decides all random commands")
 	fs.IntVar(&o.session, "session", -1, "play only this `session` of the seed, and nothing else")
-	fs.StringVar(&o.only, "only", "", "play only this `kind`: cts, recorded, transcripts, crossslot, "+kindNames())
+	fs.StringVar(&o.only, "only", "", "play only this `kind`: cts, recorded, transcripts, crossslot, commands, "+kindNames())
 	fs.StringVar(&o.vectors, "vectors", os.Getenv("PHONOND_VECTORS"), "`directory` with phonon-*.jsonl and cts.json")
 	fs.StringVar(&o.cts, "cts", "", "`file` with the table of cases; default cts.json in -vectors")
 	fs.StringVar(&o.script, "transcripts", "fsm/testdata", "`directory` with transcripts")
@@ -102,7 +102,7 @@ func run(ctx context.Context, args []string) error {
 		name string
 		run  func(ctx context.Context, l *lab, o options, r *report) error
 	}{
-		{"cts", playCases}, {"recorded", playRecorded}, {"transcripts", playTranscripts}, {"crossslot", playCrossSlot}, {"", playRandom},
+		{"cts", playCases}, {"recorded", playRecorded}, {"transcripts", playTranscripts}, {"crossslot", playCrossSlot}, {"commands", playCommands}, {"", playRandom},
 	} {
 		if o.session >= 0 && part.name != "" || o.only != "" && o.only != part.name && (part.name != "" || !isKind(o.only)) {
 			continue

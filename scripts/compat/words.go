@@ -47,5 +47,6 @@ var words = map[string][]string{
 	"chpattern":  {"n*", "*", "a", "new[st]", "news", "?"},
 	"message":    {"hello", "", "1", "x\x00y", long},
 	"sha1":       {"e0e1f9fabfc9d4800c877a703b823ac0578ff8db", "5688a2541c9edd77746bcd2385e65ff3639a664f", "abc", "", "ffffffffffffffffffffffffffffffffffffffff", "E0E1F9FABFC9D4800C877A703B823AC0578FF8DB"},
+	"cmdname":    {"get", "SET", "nosuch", "client|list", "config|x", "eval", "spublish", "sort", "object", "command"},
 	"section":    {"nosuch", "x"},
 }

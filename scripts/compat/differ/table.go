@@ -54,6 +54,13 @@ var Table = []Difference{
 		},
 	},
 	{
+		Commands: []string{"command", "command|info"},
+		What: "There are no tips and no notes, CLIENT has two subcommands of Redis 7.2, CLUSTER has only its views, and TIME, EVAL and its like and SCRIPT LOAD " +
+			"are not among the commands for nodes that are loading or without a leader.",
+		Why: "Nothing asks for the texts; the rest is as it is here.",
+		Is:  sameInfo,
+	},
+	{
 		Commands: []string{"exec"},
 		What:     "A transaction is now and then given up for a watched key that was not there and has not come.",
 		Why: "Of keys that went only a trace is kept, in one of 1024 places: two may share it. FLUSHDB, FLUSHALL and SWAPDB " +
