@@ -98,11 +98,13 @@ func (n *Node) infoMemory() []redisproto.Field {
 	peak, limit := n.memory.peak.Load(), n.memory.limit.Load()
 	list := slices.Concat(amount("used_memory", m.Heap), amount("used_memory_rss", u.resident), amount("used_memory_peak", peak))
 	list = append(list, field("used_memory_peak_perc", fmt.Sprintf("%.2f%%", 100*float64(m.Heap)/float64(max(peak, 1)))),
-		field("used_memory_overhead", m.Overhead), field("used_memory_dataset", data))
+		field("used_memory_overhead", m.Overhead), field("used_memory_dataset", data),
+		field("used_memory_dataset_perc", fmt.Sprintf("%.2f%%", 100*float64(data)/float64(max(m.Heap, 1)))))
 	list = append(list, amount("total_system_memory", u.machine)...)
 	list = append(list, amount("maxmemory", limit)...)
 	return append(list, field("maxmemory_policy", "noeviction"), field("mem_fragmentation_ratio", fmt.Sprintf("%.2f", float64(u.resident)/float64(max(m.Heap, 1)))),
-		field("mem_fragmentation_bytes", u.resident-m.Heap), field("mem_allocator", "go"))
+		field("mem_fragmentation_bytes", u.resident-m.Heap), field("mem_allocator", "go"),
+		field("lazyfree_pending_objects", 0))
 }
 
 // replicasHere are the replicas of this node, none until it has all of them.
@@ -123,13 +125,15 @@ func amount(name string, n int64) []redisproto.Field {
 	return []redisproto.Field{field(name, n), field(name+"_human", text)}
 }
 
-// infoStats adds to what the port for clients counts what the replicas here do.
+// infoStats adds to what the port for clients counts what the replicas here do. What
+// there is none of, as forks and copies for replicas of Redis's kind, was done 0 times.
 func (n *Node) infoStats() []redisproto.Field {
 	expired := int64(0)
 	for _, s := range n.replicasHere() {
 		expired += s.Reaped
 	}
-	return append(n.resp.InfoStats(), field("expired_keys", expired), field("evicted_keys", 0))
+	return append(n.resp.InfoStats(), field("expired_keys", expired), field("evicted_keys", 0),
+		field("sync_full", 0), field("sync_partial_ok", 0), field("sync_partial_err", 0), field("total_forks", 0), field("latest_fork_usec", 0))
 }
 
 func (n *Node) infoCPU() []redisproto.Field {
@@ -167,7 +171,8 @@ func (n *Node) infoPersistence() []redisproto.Field {
 func (n *Node) infoReplication() []redisproto.Field {
 	return []redisproto.Field{
 		field("role", "master"), field("connected_slaves", 0), field("master_failover_state", "no-failover"), field("master_replid", n.runID),
-		field("master_repl_offset", 0), field("repl_backlog_active", 0),
+		field("master_replid2", strings.Repeat("0", len(n.runID))), field("master_repl_offset", 0), field("second_repl_offset", -1),
+		field("repl_backlog_active", 0), field("repl_backlog_size", 0), field("repl_backlog_first_byte_offset", 0), field("repl_backlog_histlen", 0),
 	}
 }
 

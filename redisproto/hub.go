@@ -52,6 +52,13 @@ func (h *hub) leave(kind topic, name string, c *Client) {
 	}
 }
 
+// size counts the names of a kind that somebody of this node listens to.
+func (h *hub) size(kind topic) int64 {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return int64(len(h.members[kind]))
+}
+
 // Deliver gives messages to the clients of this node that have subscribed, in order,
 // and returns for each how many got it. It does not wait for clients.
 func (s *Server) Deliver(messages []Message) []int {

@@ -57,6 +57,7 @@ func (s *Server) InfoClients() []Field {
 		field("connected_clients", int64(s.ClientCount())),
 		field("maxclients", s.tune.maxClients.Load()),
 		field("blocked_clients", s.blocked.Load()),
+		field("tracking_clients", 0), // CLIENT TRACKING is refused
 	}
 }
 
@@ -74,6 +75,9 @@ func (s *Server) InfoStats() []Field {
 		field("rejected_connections", s.stats.Rejected.Load()),
 		field("keyspace_hits", s.meter.hits.Load()),
 		field("keyspace_misses", s.meter.misses.Load()),
+		field("pubsub_channels", s.hub.size(channels)),
+		field("pubsub_patterns", s.hub.size(patterns)),
+		field("pubsubshard_channels", s.hub.size(shards)),
 		field("total_error_replies", s.meter.errorCount.Load()),
 		field("evicted_clients", s.stats.Evicted.Load()),
 		field("client_query_buffer_limit_disconnections", s.stats.QueryLimit.Load()),

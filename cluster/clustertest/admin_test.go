@@ -195,7 +195,7 @@ func TestInfoIsWhatToolsRead(t *testing.T) {
 			"clients":     {"connected_clients", "blocked_clients", "maxclients"},
 			"memory":      {"used_memory", "used_memory_human", "used_memory_rss", "used_memory_peak", "maxmemory", "maxmemory_human", "maxmemory_policy", "mem_fragmentation_ratio"},
 			"persistence": {"loading", "rdb_bgsave_in_progress", "rdb_last_save_time", "aof_enabled"},
-			"stats":       {"total_commands_processed", "instantaneous_ops_per_sec", "keyspace_hits", "keyspace_misses", "expired_keys", "evicted_keys"},
+			"stats":       {"total_commands_processed", "instantaneous_ops_per_sec", "keyspace_hits", "keyspace_misses", "expired_keys", "evicted_keys", "pubsub_channels", "pubsub_patterns", "latest_fork_usec", "sync_full"},
 			"replication": {"role", "connected_slaves", "master_repl_offset"}, "cpu": {"used_cpu_sys", "used_cpu_user"},
 			"commandstats": {"cmdstat_mset", "cmdstat_select"}, "latencystats": {"latency_percentiles_usec_mset"}, "cluster": {"cluster_enabled"},
 			"phonond": {"node", "region", "cluster_id", "group_system"}, "keyspace": {"db0", "db3"},
