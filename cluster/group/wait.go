@@ -93,7 +93,7 @@ func (g *Group) endOver(w *Wait, request []byte, err error) {
 	var last *waiter
 	known, tell := false, func() {}
 	if !replied && ready {
-		last, known, tell = g.waits.addLast(w, request)
+		last, known, tell = g.waiters.addLast(w, request)
 	}
 	g.mu.RUnlock()
 	tell()

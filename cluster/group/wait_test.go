@@ -355,8 +355,8 @@ func TestWaitThatComesAgainIsAnsweredWhereItComesFrom(t *testing.T) {
 			n.Wait(late.Wait)
 			late.want(t, []string{"a", ErrCancelled.Error(), resp.ErrWrongType.Str}[i])
 		}
-		if n.Waits() != 0 || len(n.waits.byID) != 0 {
-			t.Errorf("%d wait, %d in the table", n.Waits(), len(n.waits.byID))
+		if n.Waiters() != 0 || len(n.waiters.byID) != 0 {
+			t.Errorf("%d wait, %d in the table", n.Waiters(), len(n.waiters.byID))
 		}
 	})
 }

@@ -71,7 +71,7 @@ func (t *waiterTable) add(w *Wait, request []byte, refused bool) (known bool, te
 
 // addLast puts a wait that is over in the table, as one that an entry has: the caller
 // proposes it. Without a waiter it was there, as in add.
-func (t *waits) addLast(w *Wait, request []byte) (last *waiter, known bool, tell func()) {
+func (t *waiterTable) addLast(w *Wait, request []byte) (last *waiter, known bool, tell func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	id := waitID{w.Origin, w.Seq}
@@ -84,7 +84,7 @@ func (t *waits) addLast(w *Wait, request []byte) (last *waiter, known bool, tell
 }
 
 // enter makes a waiter. The lock is held.
-func (t *waits) enter(w *Wait, id waitID, request []byte) *waiter {
+func (t *waiterTable) enter(w *Wait, id waitID, request []byte) *waiter {
 	if t.byID == nil {
 		t.byID, t.byKey = map[waitID]*waiter{}, map[dbKey][]*waiter{}
 	}
