@@ -12,15 +12,24 @@ import (
 
 // CONFIG GET pattern [pattern ...]
 func configGet(c *Client, args [][]byte) resp.Value {
-	patterns := make([]string, 0, len(args)-2)
+	found := map[string]Setting{} // by the name as the client asked for it, if it is no pattern
 	for _, arg := range args[2:] {
-		patterns = append(patterns, strings.ToLower(string(arg)))
+		asked, lower := string(arg), strings.ToLower(string(arg))
+		if !strings.ContainsAny(asked, "[*?") {
+			if setting, ok := c.srv.settings[lower]; ok {
+				found[asked] = setting
+			}
+			continue
+		}
+		for name, setting := range c.srv.settings {
+			if glob.Match(lower, name) {
+				found[name] = setting
+			}
+		}
 	}
 	var pairs []resp.Value
-	for _, name := range slices.Sorted(maps.Keys(c.srv.settings)) {
-		if slices.ContainsFunc(patterns, func(p string) bool { return glob.Match(p, name) }) {
-			pairs = append(pairs, resp.Str(name), resp.Str(c.srv.settings[name].Get()))
-		}
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		pairs = append(pairs, resp.Str(name), resp.Str(found[name].Get()))
 	}
 	return resp.Pairs(pairs...)
 }

@@ -17,6 +17,7 @@ func TestSettingsAreCheckedLikeThoseOfRedis(t *testing.T) {
 			"CONFIG SET timeout ''", "CONFIG SET timeout 0x10", "CONFIG SET tcp-keepalive -1", "CONFIG SET proto-max-bulk-len 10zz", "CONFIG SET client-query-buffer-limit -1"),
 		lines("CONFIG SET databases 3", "CONFIG SET databases 16", "CONFIG SET maxclients 10 maxclients 20", "CONFIG SET maxclients 10 nosuch 2",
 			"CONFIG SET maxclients 10 timeout -1", "CONFIG SET MaxClients x", "CONFIG SET databases 3 nosuch 2", "CONFIG SET maxclients x maxclients 3"),
+		lines("CONFIG GET MAXCLIENTS", `CONFIG GET \\maxclients`, "CONFIG GET MAXCLIENT? maxclients", "CONFIG GET Maxclients nosuch"),
 		lines("CONFIG SET client-output-buffer-limit foo", "CONFIG SET client-output-buffer-limit 'foo 1 2 3'", "CONFIG SET client-output-buffer-limit 'normal 1 2'",
 			"CONFIG SET client-output-buffer-limit 'normal 1 2 x'", "CONFIG SET client-output-buffer-limit ''"),
 		lines("CONFIG SET timeout 77 maxclients 1000", "CONFIG GET maxclients", "CONFIG GET timeout", "CONFIG SET timeout 5 maxclients 0", "CONFIG GET timeout",
