@@ -70,6 +70,12 @@ var Table = []Difference{
 		},
 	},
 	{
+		Commands: []string{"exec"},
+		What:     "A transaction goes on when SWAPDB has taken a watched key away and another has brought it back.",
+		Why:      "The version that is compared goes with the key, which is as it was.",
+		Is:       func(Case) bool { return false }, // the program does not draw it
+	},
+	{
 		Commands: []string{"publish", "spublish", "exec"},
 		What:     "What a client of RESP3 publishes to itself in a transaction comes behind the reply to EXEC.",
 		Why:      "Redis 7.0 sends it in the middle of that reply, which no client can read; since 7.2 it does as phonond.",
