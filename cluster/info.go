@@ -103,7 +103,7 @@ func (n *Node) infoMemory() []redisproto.Field {
 	list = append(list, amount("total_system_memory", u.machine)...)
 	list = append(list, amount("maxmemory", limit)...)
 	return append(list, field("maxmemory_policy", "noeviction"), field("mem_fragmentation_ratio", fmt.Sprintf("%.2f", float64(u.resident)/float64(max(m.Heap, 1)))),
-		field("mem_fragmentation_bytes", u.resident-m.Heap), field("mem_allocator", "go"),
+		field("mem_fragmentation_bytes", u.resident-m.Heap), field("mem_clients_normal", n.resp.ClientBuffers()), field("mem_allocator", "go"),
 		field("lazyfree_pending_objects", 0))
 }
 

@@ -80,6 +80,7 @@ func (n *Node) openResp() error {
 	rc.MaxClients = conf.RESP.MaxClients
 	rc.IdleTimeout = conf.RESP.IdleTimeout
 	rc.MaxOutput = int(conf.RESP.OutputBuffer)
+	rc.MaxPubSubOutput = int(conf.RESP.PubsubBuffer)
 	rc.MaxBulk = int(conf.RESP.MaxBulk)
 	rc.MaxQuery = min(max(int(conf.RESP.QueryBuffer), rc.MaxBulk+commandFrame), maxCommand)
 	rc.MaxBuffers = int(conf.RESP.MaxBuffers)

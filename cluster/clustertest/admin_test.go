@@ -193,7 +193,7 @@ func TestInfoIsWhatToolsRead(t *testing.T) {
 		for section, fields := range map[string][]string{
 			"server":      {"redis_version", "redis_mode", "tcp_port", "uptime_in_seconds", "run_id", "process_id"},
 			"clients":     {"connected_clients", "blocked_clients", "maxclients"},
-			"memory":      {"used_memory", "used_memory_human", "used_memory_rss", "used_memory_peak", "maxmemory", "maxmemory_human", "maxmemory_policy", "mem_fragmentation_ratio"},
+			"memory":      {"used_memory", "used_memory_human", "used_memory_rss", "used_memory_peak", "maxmemory", "maxmemory_human", "maxmemory_policy", "mem_clients_normal", "mem_fragmentation_ratio"},
 			"persistence": {"loading", "rdb_bgsave_in_progress", "rdb_last_save_time", "aof_enabled"},
 			"stats":       {"total_commands_processed", "instantaneous_ops_per_sec", "keyspace_hits", "keyspace_misses", "expired_keys", "evicted_keys", "pubsub_channels", "pubsub_patterns", "latest_fork_usec", "sync_full"},
 			"replication": {"role", "connected_slaves", "master_repl_offset"}, "cpu": {"used_cpu_sys", "used_cpu_user"},

@@ -278,13 +278,9 @@ func (g *Group) publish(messages []Message) {
 	}
 }
 
-// scripts evaluates what waits for it, and returns the calls that go first in the next
-// entry, and the reads that wait for it.
-func (p *proposer) scripts(lead *leadership, stamp, wall int64) (calls []*Call, reads []*tried) {
-	if p.late.Load() >= maxLate {
-		return nil, nil
-	}
-	batch := p.queue.takeScripts()
+// scripts evaluates a batch, and returns the calls that go first in the next entry, and
+// the reads that wait for it.
+func (p *proposer) scripts(lead *leadership, batch []*Evaluation, stamp, wall int64) (calls []*Call, reads []*tried) {
 	if len(batch) == 0 {
 		return nil, nil
 	}

@@ -160,6 +160,34 @@ func TestSlowScriptHoldsUpNothingElse(t *testing.T) {
 	})
 }
 
+// What comes while the log waits for a script is not stamped with the time at which that
+// began: locks would end before their holders reckon.
+func TestNothingIsStampedBeforeItCame(t *testing.T) {
+	scripted(t, func(r *rig) {
+		n := r.leader()
+		n.must("SET", "held", "1", "PX", "1000")
+		held := n.nextDeadline.Load()
+		patient := make(chan result, 1)
+		n.Evaluate(&Evaluation{
+			Request: n.request(call("EVAL", "sleep 50ms\nSET KEYS[1] 1", "1", "k")), tries: patience,
+			Done: func(replies []resp.Value, err error) { patient <- result{replies, err} },
+		})
+		time.Sleep(25 * time.Millisecond)
+		now := n.lead.Load().now()
+		left := n.submit(n.request(call("PTTL", "held")))
+		n.must("SET", "short", "1", "PX", "100")
+		if from := n.nextDeadline.Load() - 100; from < now {
+			t.Errorf("a time to live began %d ms before it was asked for", now-from)
+		}
+		if out := <-left; out.err != nil || out.replies[0].Int > held-now {
+			t.Errorf("PTTL says %+v, where %d ms are left", out, held-now)
+		}
+		if out := <-patient; out.err != nil {
+			t.Error(out.err)
+		}
+	})
+}
+
 // TestScriptIsNotStoppedInItsMiddle: a disk without room keeps it from writing, but not
 // from going on to.
 func TestScriptIsNotStoppedInItsMiddle(t *testing.T) {

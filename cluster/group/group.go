@@ -278,7 +278,7 @@ func (g *Group) openRaft() (err error) {
 	logs := &tail{LogStore: stores}
 	g.inbox = newInbox(g.trans.Consumer(), stores, logs)
 	if err = g.bootstrap(conf); err == nil {
-		trans := transport{NetworkTransport: g.trans, inbox: g.inbox, store: stores, space: g.voterSpace}
+		trans := transport{NetworkTransport: g.trans, inbox: g.inbox, store: stores, space: g.voterSpace, stopped: g.stopped.Done()}
 		g.raft, err = raft.NewRaft(conf, (*machine)(g), logs, stores, stores.snapshots, trans)
 	}
 	if err != nil {

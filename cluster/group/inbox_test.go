@@ -129,24 +129,39 @@ func TestFollowerThatStoredNothingIsNotOneThatDiffers(t *testing.T) {
 		p := r.peer("a")
 		defer p.trans.Close()
 		trans := transport{NetworkTransport: n.trans, store: n.store}
+		send := func(answer raft.AppendEntriesResponse) (args *raft.AppendEntriesRequest, out raft.AppendEntriesResponse, err error) {
+			go func() {
+				rpc := <-p.trans.Consumer()
+				rpc.Respond(&answer, nil)
+			}()
+			args = &raft.AppendEntriesRequest{Term: 7, PrevLogEntry: 9, Entries: []*raft.Log{{Index: 10}}}
+			err = trans.AppendEntries("a", "a", args, &out)
+			return args, out, err
+		}
 		for _, tc := range []struct {
 			answer raft.AppendEntriesResponse
-			fails  bool
+			again  bool
 		}{
 			{raft.AppendEntriesResponse{Term: 7, Success: true}, false},
 			{raft.AppendEntriesResponse{Term: 7}, true},
 			{raft.AppendEntriesResponse{Term: 7, NoRetryBackoff: true}, false},
 			{raft.AppendEntriesResponse{Term: 8}, false},
 		} {
-			go func() {
-				rpc := <-p.trans.Consumer()
-				rpc.Respond(&tc.answer, nil)
-			}()
-			var out raft.AppendEntriesResponse
-			err := trans.AppendEntries("a", "a", &raft.AppendEntriesRequest{Term: 7, PrevLogEntry: 9, Entries: []*raft.Log{{Index: 10}}}, &out)
-			if (err != nil) != tc.fails || err != nil && !strings.Contains(err.Error(), "node a has not stored 1 entries after 9") {
+			began := time.Now()
+			args, out, err := send(tc.answer)
+			if err != nil {
 				t.Errorf("%+v: %v", tc.answer, err)
 			}
+			paused := time.Since(began) >= refusalPause
+			if nothing := out.Success && args.Entries == nil; paused != tc.again || nothing != tc.again || !nothing && out.Success != tc.answer.Success {
+				t.Errorf("%+v: after a pause: %v; raft takes it for %+v to %d entries", tc.answer, paused, out, len(args.Entries))
+			}
+		}
+		stopped := make(chan struct{})
+		close(stopped)
+		trans.stopped = stopped
+		if _, _, err := send(raft.AppendEntriesResponse{Term: 7}); err == nil {
+			t.Error("a group that stops sends again at once, and without end")
 		}
 		n.store.fail(errDisk)
 		var out raft.AppendEntriesResponse

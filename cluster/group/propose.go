@@ -111,18 +111,19 @@ func (p *proposer) send(due bool) bool {
 		p.queue.fail(err)
 		return false
 	}
-	stamp, wall := lead.now(), p.cfg.Wall().UnixMilli()
-	var first []*Call
-	var answers []*tried
+	var batch []*Evaluation
 	if p.queue.scriptsWait() && p.late.Load() < maxLate {
 		switch {
 		case p.queue.drained():
-			first, answers = p.scripts(lead, stamp, wall)
+			batch = p.queue.takeScripts()
 		case !due:
 			return false // they are evaluated when it is
 		}
 	}
 	calls, reads, offers := p.queue.take()
+	// The time is taken after that: no time to live begins before it was asked for.
+	stamp, wall := lead.now(), p.cfg.Wall().UnixMilli()
+	first, answers := p.scripts(lead, batch, stamp, wall)
 	// The scripts' effects come before all else: only so are they what they would be
 	// there. Who waits comes before what others ask for.
 	attending := p.attend(slices.Concat(first, calls), offers)

@@ -3,6 +3,7 @@ package group
 import (
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -24,11 +25,19 @@ type transport struct {
 	inbox *inbox
 	store *watchedStore
 	space func(node string) Space
+	// stopped is closed when the group stops.
+	stopped <-chan struct{}
 }
+
+// refusalPause is after what time a follower that has not stored entries is sent them
+// again.
+const refusalPause = time.Second
 
 // AppendEntries sends entries to a follower. One that has no room for them says no
 // more to raft than one whose log differs, and would be sent older entries each time, up
-// to a snapshot that it has had for long.
+// to a snapshot that it has had for long. And were it an error, raft would wait longer
+// each time, up to 10 s: too long once there is room again. So raft is told, after a pause,
+// that a message without entries has come: it sends them once more.
 func (t transport) AppendEntries(id raft.ServerID, to raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
 	if err := t.store.ending(); err != nil {
 		return fmt.Errorf("nothing is sent any more: %w", err) // what was read is not known to be the log
@@ -36,10 +45,18 @@ func (t transport) AppendEntries(id raft.ServerID, to raft.ServerAddress, args *
 	if err := t.NetworkTransport.AppendEntries(id, to, args, resp); err != nil {
 		return err
 	}
-	if differs, newer := resp.NoRetryBackoff, resp.Term > args.Term; !resp.Success && !differs && !newer {
-		return fmt.Errorf("node %s has not stored %d entries after %d", id, len(args.Entries), args.PrevLogEntry)
+	if differs, newer := resp.NoRetryBackoff, resp.Term > args.Term; resp.Success || differs || newer {
+		return nil
 	}
-	return nil
+	pause := time.NewTimer(refusalPause)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+		args.Entries, resp.Success = nil, true
+		return nil
+	case <-t.stopped: // and raft not yet: without its own waits it would send them without end
+		return fmt.Errorf("node %s has not stored %d entries after %d, and the group stops", id, len(args.Entries), args.PrevLogEntry)
+	}
 }
 
 // InstallSnapshot sends a snapshot to a follower that needs one.

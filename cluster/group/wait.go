@@ -51,10 +51,10 @@ func (g *Group) Wait(w *Wait) {
 	// Who waits must not find out only when it is to be served: it would have to come
 	// again, and to others that is later.
 	unknown := !w.Over && !g.machine.Knows(w.Origin)
-	known, tell := false, func() {}
+	known, last, tell := false, (*waiter)(nil), func() {}
 	if !replied && !unknown {
 		// Not before the lock is let go of could an entry bring what w waits for.
-		known, tell = g.waiters.add(w, request, refused || why != nil)
+		known, last, tell = g.waiters.add(w, request, ready, refused || why != nil)
 	}
 	g.mu.RUnlock()
 	tell()
@@ -62,6 +62,7 @@ func (g *Group) Wait(w *Wait) {
 	case replied:
 		w.Reply(replies[0], nil)
 	case known:
+		g.serveLast(last)
 	case unknown:
 		w.Reply(noReply, ErrUnknownOrigin)
 	case w.Over:
@@ -90,22 +91,17 @@ func (g *Group) endOver(w *Wait, request []byte, err error) {
 	replies, replied := g.machine.Replied(w.Origin, w.Seq)
 	refusal, refused := g.machine.Refuse(w.Call)
 	ready := g.machine.Ready(w.Call)
-	var last *waiter
-	known, tell := false, func() {}
+	last, tell := (*waiter)(nil), func() {}
 	if !replied && ready {
-		last, known, tell = g.waiters.addLast(w, request)
+		last, tell = g.waiters.addLast(w, request)
 	}
 	g.mu.RUnlock()
 	tell()
 	switch {
 	case replied:
 		w.Reply(replies[0], nil)
-	case known:
-	case last != nil:
-		call := &Call{Request: request, Done: func(replies []resp.Value, err error) { g.served(last, replies, err) }}
-		if err := g.queue.addCall(call); err != nil {
-			g.served(last, nil, err)
-		}
+	case ready:
+		g.serveLast(last)
 	case refused && refusal.IsError():
 		w.Reply(refusal, nil)
 	default:
@@ -116,11 +112,35 @@ func (g *Group) endOver(w *Wait, request []byte, err error) {
 // Waiters returns how many wait.
 func (g *Group) Waiters() int { return int(g.waiters.count.Load()) }
 
-// CancelWait ends a wait, unless it comes from elsewhere by now: it gets ErrCancelled if
-// it is not being served.
-func (g *Group) CancelWait(w *Wait) {
-	if g.waiters.cancel(w) {
+// EndWait ends a wait whose time is over, unless it comes from elsewhere by now: it gets
+// what is there, or ErrCancelled.
+func (g *Group) EndWait(w *Wait) {
+	g.mu.RLock()
+	last, answered := g.waiters.cancel(w, g.machine.Ready(w.Call))
+	g.mu.RUnlock()
+	if answered {
 		w.Reply(noReply, ErrCancelled)
+	}
+	g.serveLast(last)
+}
+
+// CancelWait ends a wait that nobody listens for any more, unless it comes from elsewhere
+// by now: it gets ErrCancelled if it is not being served.
+func (g *Group) CancelWait(w *Wait) {
+	if _, answered := g.waiters.cancel(w, false); answered {
+		w.Reply(noReply, ErrCancelled)
+	}
+}
+
+// serveLast gives one whose time is over what is there, by an entry that it is in for the
+// last time. w may be nil.
+func (g *Group) serveLast(w *waiter) {
+	if w == nil {
+		return
+	}
+	call := &Call{Request: w.request, Done: func(replies []resp.Value, err error) { g.served(w, replies, err) }}
+	if err := g.queue.addCall(call); err != nil {
+		g.served(w, nil, err)
 	}
 }
 

@@ -20,7 +20,7 @@ func TestSwappedDatabasesAreOfferedToThoseWhoWait(t *testing.T) {
 	for db, key := range []string{"a", "b", "c"} {
 		c := call("BLPOP", key, "0")
 		c.DB = db
-		w.add(&Wait{Origin: 1, Seq: uint64(db), Call: c}, nil, false)
+		w.add(&Wait{Origin: 1, Seq: uint64(db), Call: c}, nil, false, false)
 	}
 	w.changed(2, "c")
 	w.swapped(0, 2)
@@ -330,6 +330,26 @@ func TestCancelledWaitTakesNothing(t *testing.T) {
 	})
 }
 
+// However short its time is, who waits gets what is there: it may be over while that is
+// being offered.
+func TestWaitThatIsOverAtOnceGetsWhatIsThere(t *testing.T) {
+	waitRig(t, func(r *rig, n *replica) {
+		n.must("RPUSH", "k", "a", "b", "c")
+		ended, cancelled, again := n.waitFor(1, "BLPOP", "k", "0"), n.waitFor(2, "BLPOP", "k", "0"), newWait(3, "BLPOP", "k", "0")
+		n.EndWait(ended.Wait)
+		n.CancelWait(cancelled.Wait)
+		n.waitFor(3, "BLPOP", "k", "0")
+		again.Over = true
+		n.Wait(again.Wait)
+		ended.want(t, "a")
+		cancelled.want(t, ErrCancelled.Error())
+		again.want(t, "b")
+		if v := n.must("LRANGE", "k", "0", "-1"); len(v.Elems) != 1 || n.Waiters() != 0 || len(n.waiters.byID) != 0 {
+			t.Errorf("%d elements are left, %d wait, %d in the table", len(v.Elems), n.Waiters(), len(n.waiters.byID))
+		}
+	})
+}
+
 func TestWaitThatComesAgainIsAnsweredWhereItComesFrom(t *testing.T) {
 	waitRig(t, func(r *rig, n *replica) {
 		before := n.waitFor(1, "BLPOP", "k", "0")
@@ -368,7 +388,7 @@ func TestOutcomeOfALaterEntryIsOfTheSameWait(t *testing.T) {
 	for _, over := range []bool{false, true} {
 		g := &Group{}
 		first := newWait(1, "BLPOP", "k", "0")
-		g.waiters.add(first.Wait, nil, false)
+		g.waiters.add(first.Wait, nil, false, false)
 		g.queue = newQueue(1 << 20)
 		var entries [][]*Call
 		for range 2 {
@@ -379,7 +399,7 @@ func TestOutcomeOfALaterEntryIsOfTheSameWait(t *testing.T) {
 			t.Fatalf("%+v", out)
 		}
 		again := newWait(1, "BLPOP", "k", "0")
-		if known, _ := g.waiters.add(again.Wait, nil, false); !known {
+		if known, _, _ := g.waiters.add(again.Wait, nil, false, false); !known {
 			t.Fatal("it is forgotten while an entry has it")
 		}
 		if over {
@@ -499,7 +519,7 @@ func TestWaitsOnAFullDisk(t *testing.T) {
 func TestAttendanceIsBounded(t *testing.T) {
 	g := &Group{queue: newQueue(1 << 20)}
 	for i := range 10_000 {
-		g.waiters.add(newWait(uint64(i), "BLPOP", "k", "0").Wait, []byte("request"), false)
+		g.waiters.add(newWait(uint64(i), "BLPOP", "k", "0").Wait, []byte("request"), false, false)
 	}
 	var calls []*Call
 	for range 4000 {
@@ -522,7 +542,7 @@ func TestAttendanceIsBounded(t *testing.T) {
 func BenchmarkAttendWhileOthersWait(b *testing.B) {
 	g := &Group{queue: newQueue(1 << 20)}
 	for i := range 10_000 {
-		g.waiters.add(newWait(uint64(i), "BLPOP", fmt.Sprint("key-", i), "0").Wait, []byte("request"), false)
+		g.waiters.add(newWait(uint64(i), "BLPOP", fmt.Sprint("key-", i), "0").Wait, []byte("request"), false, false)
 	}
 	calls := []*Call{{Calls: oneCall("SET", "k", "v")}}
 	for b.Loop() {

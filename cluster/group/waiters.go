@@ -54,33 +54,35 @@ func distinct(db int, all [][]byte, others []dbKey) []dbKey {
 	return keys
 }
 
-// add puts w in the table, unless it is not to wait. It reports whether it was there;
-// the caller calls tell when it has let go of its locks.
-func (t *waiterTable) add(w *Wait, request []byte, refused bool) (known bool, tell func()) {
+// add puts w in the table, unless it is not to wait. It reports whether it was there,
+// and returns as replace does who is to be served last; the caller calls tell when it has
+// let go of its locks.
+func (t *waiterTable) add(w *Wait, request []byte, ready, refused bool) (known bool, last *waiter, tell func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	id := waitID{w.Origin, w.Seq}
 	if old := t.byID[id]; old != nil {
-		return true, t.replace(old, w)
+		last, tell = t.replace(old, w, ready)
+		return true, last, tell
 	}
 	if !w.Over && !refused {
 		t.enter(w, id, request)
 	}
-	return false, func() {}
+	return false, nil, func() {}
 }
 
-// addLast puts a wait that is over in the table, as one that an entry has: the caller
-// proposes it. Without a waiter it was there, as in add.
-func (t *waiterTable) addLast(w *Wait, request []byte) (last *waiter, known bool, tell func()) {
+// addLast puts a wait that is over in the table, to be served by an entry of the caller's.
+// Without a waiter it was there, and is not ready.
+func (t *waiterTable) addLast(w *Wait, request []byte) (last *waiter, tell func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	id := waitID{w.Origin, w.Seq}
 	if old := t.byID[id]; old != nil {
-		return nil, true, t.replace(old, w)
+		return t.replace(old, w, true)
 	}
 	last = t.enter(w, id, request)
 	last.flying++
-	return last, false, func() {}
+	return last, func() {}
 }
 
 // enter makes a waiter. The lock is held.
@@ -96,18 +98,19 @@ func (t *waiterTable) enter(w *Wait, id waitID, request []byte) *waiter {
 	return added
 }
 
-// replace lets a waiter be answered at w. The lock is held.
-func (t *waiterTable) replace(old *waiter, w *Wait) (tell func()) {
+// replace lets a waiter be answered at w. If that is over, and no entry has the waiter, it
+// is either returned, for the caller to propose, or answered. The lock is held.
+func (t *waiterTable) replace(old *waiter, w *Wait, ready bool) (last *waiter, tell func()) {
 	was := old.Wait
 	old.Wait = w
 	if was == nil {
 		t.queue(old)
 	}
-	ended := w.Over && old.flying == 0
-	if ended {
-		t.answered(old)
+	ended := false
+	if w.Over {
+		last, ended = t.end(old, ready)
 	}
-	return func() {
+	return last, func() {
 		if was != nil {
 			was.Reply(noReply, ErrUncertain) // nobody listens there any more
 		}
@@ -115,6 +118,21 @@ func (t *waiterTable) replace(old *waiter, w *Wait) (tell func()) {
 			w.Reply(noReply, ErrCancelled)
 		}
 	}
+}
+
+// end ends the waiting of one whose time is over. One that an entry has waits for what
+// this says; one for which something is there is returned, for the caller to propose; any
+// other is answered, and the caller tells it. The lock is held.
+func (t *waiterTable) end(w *waiter, ready bool) (last *waiter, answered bool) {
+	switch {
+	case w.flying > 0:
+		return nil, false
+	case ready:
+		w.flying++
+		return w, false
+	}
+	t.answered(w)
+	return nil, true
 }
 
 // queue puts a waiter in the lines of its keys: mostly at their ends; not so if it has
@@ -153,21 +171,16 @@ func (t *waiterTable) answered(w *waiter) *Wait {
 	return told
 }
 
-// cancel ends a wait. It returns false if it is not the one to be told, or has to wait
-// for what entries say.
-func (t *waiterTable) cancel(w *Wait) bool {
+// cancel ends a wait as end does, if it is the one to be told.
+func (t *waiterTable) cancel(w *Wait, ready bool) (last *waiter, answered bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	found := t.byID[waitID{w.Origin, w.Seq}]
 	if found == nil || found.Wait != w || w.Over {
-		return false
+		return nil, false
 	}
 	w.Over = true
-	if found.flying > 0 {
-		return false
-	}
-	t.answered(found)
-	return true
+	return t.end(found, ready)
 }
 
 // landed takes note of the outcome of an entry that had a waiter, and returns who is to

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -189,25 +190,25 @@ func (s *server) travel() {
 // session is a connection.
 type session struct {
 	*server
-	watched map[string]string // values by key
+	watched []command.KeyVersion
 }
 
 // watch answers WATCH.
 func (s *session) watch(keys []string) resp.Value {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, key := range keys {
-		s.watched[key] = textOf("GET", s.run([]string{"GET", key}))
+	for i, v := range s.run(append([]string{"KEYVERSION"}, keys...)).Elems {
+		s.watched = append(s.watched, command.KeyVersion{Key: []byte(keys[i]), Version: uint64(v.Int)})
 	}
 	return resp.OK
 }
 
 // exec answers EXEC.
-func (s *server) exec(watched map[string]string, calls [][]string) resp.Value {
+func (s *server) exec(watched []command.KeyVersion, calls [][]string) resp.Value {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for key, value := range watched {
-		if s.defect != ignoresWatch && textOf("GET", s.run([]string{"GET", key})) != value {
+	for _, read := range watched {
+		if s.defect != ignoresWatch && !s.m.Unchanged(read) {
 			return resp.NullArray
 		}
 	}
@@ -229,13 +230,20 @@ func (s *server) exec(watched map[string]string, calls [][]string) resp.Value {
 func (s *session) serve(commands [][]string) ([]resp.Value, error) {
 	switch commands[0][0] {
 	case "WATCH":
-		return s.server.serve(commands, func(args []string) resp.Value { return s.watch(args[1:]) })
+		var answered atomic.Bool
+		defer answered.Store(true)
+		return s.server.serve(commands, func(args []string) resp.Value {
+			if answered.Load() { // a connection's next command never overtakes it
+				return resp.OK
+			}
+			return s.watch(args[1:])
+		})
 	case "UNWATCH":
-		clear(s.watched)
+		s.watched = nil
 		return []resp.Value{resp.OK}, nil
 	case "MULTI":
 		watched, calls := s.watched, commands[1:len(commands)-1]
-		s.watched = map[string]string{}
+		s.watched = nil
 		replies, err := s.server.serve([][]string{{"EXEC"}}, func([]string) resp.Value { return s.exec(watched, calls) })
 		return append(make([]resp.Value, len(commands)-1), replies...), err
 	}
@@ -295,11 +303,11 @@ func record(t *testing.T, seed uint64, clients, steps int, d defect, o Options) 
 		w := NewWorkload(rand.New(rand.NewPCG(seed, 0)), o)
 		var running sync.WaitGroup
 		for n := range clients {
-			c, conn := w.Client(n), &session{s, map[string]string{}}
+			c, conn := w.Client(n), &session{server: s}
 			running.Go(func() {
 				for range steps {
 					if err := c.Turn(r, "n", conn.serve); err != nil {
-						conn = &session{s, map[string]string{}}
+						conn = &session{server: s}
 					}
 					s.travel()
 				}

@@ -259,6 +259,9 @@ func (m *Mux) logRefused(c *conn, err error) {
 	case p.From != "" && (p.Cluster.IsZero() || m.clusterID().IsZero()):
 		// One of the two has yet to hear of the cluster that is being made.
 		log.Debug("connection between nodes refused", "node", p.From, "service", p.Service)
+	case errors.Is(err, ErrUnknownService):
+		// Usual while a node starts: the other asks again.
+		log.Info("connection between nodes refused", "node", p.From, "service", p.Service, "group", p.Group)
 	case p.From != "":
 		log.Warn("connection between nodes refused", "node", p.From, "region", p.Region, "service", p.Service, "group", p.Group)
 	case errors.Is(err, io.EOF):

@@ -14,14 +14,10 @@ import (
 
 // forwarded hands a request of another node to the replica here.
 func (r *Router) forwarded(f frame, done func(answer)) {
-	name, body, err := cutString(f.payload)
-	g := r.cfg.Groups[name]
+	name, g, body, err := r.addressed(f.payload)
 	switch {
 	case err != nil:
-		done(answer{err: ErrRefused})
-		return
-	case g == nil:
-		done(answer{err: ErrNoReplica})
+		done(answer{err: err})
 		return
 	case !g.Leads():
 		done(answer{err: group.ErrNotLeader, hint: g.Leader()})
@@ -53,6 +49,18 @@ func (r *Router) forwarded(f frame, done func(answer)) {
 	})
 }
 
+// addressed cuts the name of a group off a frame's payload and returns the replica here.
+func (r *Router) addressed(payload []byte) (name string, g *group.Group, body []byte, err error) {
+	name, body, err = cutString(payload)
+	if err != nil {
+		return "", nil, nil, ErrRefused
+	}
+	if g = r.cfg.Groups[name]; g == nil {
+		return "", nil, nil, ErrNoReplica
+	}
+	return name, g, body, nil
+}
+
 // servedWaits are the waits of one connection, by the ids of their frames.
 type servedWaits struct {
 	mu   sync.Mutex
@@ -79,13 +87,13 @@ func (ws *servedWaits) remove(id uint64) {
 	delete(ws.byID, id)
 }
 
-// cancel ends the wait with an id if it has no answer yet.
-func (ws *servedWaits) cancel(id uint64) {
+// end ends the wait with an id if it has no answer yet: its time is over.
+func (ws *servedWaits) end(id uint64) {
 	ws.mu.Lock()
 	w, ok := ws.byID[id]
 	ws.mu.Unlock()
 	if ok {
-		w.group.CancelWait(w.wait)
+		w.group.EndWait(w.wait)
 	}
 }
 
@@ -112,14 +120,9 @@ func (r *Router) forwardedWait(ws *servedWaits, f frame, done func(answer)) {
 		done(answer{err: ErrRefused})
 		return
 	}
-	name, body, err := cutString(f.payload[1+n:])
-	g := r.cfg.Groups[name]
-	switch {
-	case err != nil:
-		done(answer{err: ErrRefused})
-		return
-	case g == nil:
-		done(answer{err: ErrNoReplica})
+	name, g, body, err := r.addressed(f.payload[1+n:])
+	if err != nil {
+		done(answer{err: err})
 		return
 	}
 	req, body, err := fsm.DecodeRequest(body)

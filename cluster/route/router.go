@@ -297,20 +297,26 @@ func (r *Router) outcome(ctx context.Context, w *work, a attempt) (replies []res
 
 // take makes what outcome returns of an answer.
 func (r *Router) take(w *work, a attempt, got answer) (replies []resp.Value, ok bool, err error) {
+	r.hear(w, a, got)
 	switch {
 	case got.at != nil:
 		return got.at.Read(w.calls), true, nil
-	case got.err == nil && len(got.replies) != len(w.calls):
-		return nil, false, group.ErrUncertain // not an answer to this
-	case got.err == nil:
-		r.learn(w.group, a.node)
-		return got.replies, true, nil
-	case errors.Is(got.err, group.ErrUnknownOrigin), errors.Is(got.err, group.ErrConflict):
-		r.learn(w.group, a.node) // only a leader says so
+	case got.err != nil:
 		return nil, false, got.err
+	case len(got.replies) != len(w.calls):
+		return nil, false, group.ErrUncertain // not an answer to this
 	}
-	r.learn(w.group, got.hint)
-	return nil, false, got.err
+	return got.replies, true, nil
+}
+
+// hear learns from an answer who leads.
+func (r *Router) hear(w *work, a attempt, got answer) {
+	switch {
+	case got.err == nil, errors.Is(got.err, group.ErrUnknownOrigin), errors.Is(got.err, group.ErrConflict), errors.Is(got.err, group.ErrCancelled):
+		r.learn(w.group, a.node) // only a leader says so
+	default:
+		r.learn(w.group, got.hint)
+	}
 }
 
 // try makes one attempt where the leader is believed to be.

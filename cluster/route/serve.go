@@ -84,7 +84,7 @@ func (s *served) handle(f frame) bool {
 	case frameWait:
 		s.router.forwardedWait(&s.waits, f, done)
 	case frameCancel:
-		s.waits.cancel(f.id)
+		s.waits.end(f.id)
 	case frameQuery:
 		s.queries <- struct{}{}
 		go func() {

@@ -179,15 +179,8 @@ func (r *Router) waitOutcome(ctx, over context.Context, w *work, a attempt) ([]r
 	for {
 		select {
 		case got := <-a.answer:
-			switch {
-			case got.err != nil:
-				r.learn(w.group, got.hint)
-				return nil, got.err
-			case len(got.replies) != 1:
-				return nil, group.ErrUncertain // not an answer to this
-			}
-			r.learn(w.group, a.node)
-			return got.replies, nil
+			replies, _, err := r.take(w, a, got)
+			return replies, err
 		case <-changed:
 			// As for other requests: the node that was asked may hang.
 			g := r.cfg.Groups[w.group]
@@ -197,18 +190,18 @@ func (r *Router) waitOutcome(ctx, over context.Context, w *work, a attempt) ([]r
 			}
 		case <-ended:
 			ended = nil
-			r.cancelWait(w, a)
+			r.endWait(w, a)
 		case <-over.Done():
 			return nil, group.ErrUncertain
 		}
 	}
 }
 
-// cancelWait tells the replica where a wait is that it is over.
-func (r *Router) cancelWait(w *work, a attempt) {
+// endWait tells the replica where a wait is that it is over.
+func (r *Router) endWait(w *work, a attempt) {
 	switch {
 	case a.node == r.cfg.Node:
-		r.cfg.Groups[w.group].CancelWait(w.wait.at)
+		r.cfg.Groups[w.group].EndWait(w.wait.at)
 	case a.frame != 0:
 		if l := r.links.get(a.node); l != nil {
 			l.cancel(a.frame)

@@ -6,10 +6,12 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"phonond/cluster/group"
 	"phonond/redisproto/resp"
 )
 
@@ -72,6 +74,41 @@ func TestWaitHereAndThroughALink(t *testing.T) {
 			if reply, _ := n.wait(time.Hour, "BLPOP", key, r.keyIn("west", 0), "0"); reply.Str != resp.ErrCrossSlot.Str {
 				t.Errorf("at %s: %+v", name, reply)
 			}
+		}
+	})
+}
+
+// A node without a replica of a group remembers who told it that its origin is unknown:
+// it is the leader, and the one to make it known to.
+func TestWaitOpensItsOriginAtTheLeader(t *testing.T) {
+	bubble(t, func(r *rig) {
+		var elsewhere, opened atomic.Int32
+		for _, name := range []string{"a", "b", "c"} {
+			r.peer(name, func(frame) ([]byte, bool) {
+				elsewhere.Add(1)
+				return appendAnswer(nil, answer{err: group.ErrNotLeader, hint: "leader"}), true
+			})
+		}
+		r.peer("leader", func(f frame) ([]byte, bool) {
+			a := answer{err: group.ErrUnknownOrigin}
+			switch {
+			case f.kind == frameWrite:
+				opened.Add(1)
+				a.err = nil
+			case opened.Load() > 0:
+				a = answer{replies: []resp.Value{resp.Str("v")}}
+			}
+			return appendAnswer(nil, a), true
+		})
+		cfg := r.config("x", nil)
+		cfg.Replicas = func(string) []string { return []string{"leader", "a", "b", "c"} }
+		n := &node{Router: New(cfg)}
+		defer n.Close()
+		if reply, ok := n.wait(time.Second, "BLPOP", r.keyIn("east", 0), "0"); !ok || reply.Str != "v" {
+			t.Errorf("got %+v, %v", reply, ok)
+		}
+		if elsewhere.Load() != 1 || opened.Load() != 1 {
+			t.Errorf("asked %d times who does not lead, and opened %d times; want once each", elsewhere.Load(), opened.Load())
 		}
 	})
 }
