@@ -11,8 +11,8 @@ import (
 
 // The bounds of what one command may make or answer.
 const (
-	// MaxString is the greatest length of a string value in bytes, whatever
-	// command makes it: proto-max-bulk-len.
+	// MaxString is the greatest length in bytes that a command may bring a string to that
+	// is longer than its arguments. Replicas must agree on it, so no setting changes it.
 	MaxString = 16 << 20
 	// maxRandom is how many members a command such as SRANDMEMBER with a
 	// negative count returns at most: the count is not bounded by what is there.

@@ -181,7 +181,7 @@ func parseBitInteger(kind, at []byte) (n bitInteger, fault resp.Value) {
 	if hash {
 		n.offset *= width // what overflows is out of range, or as Redis has it
 	}
-	if !ok || n.offset < 0 || n.end() > MaxString {
+	if !ok || n.offset < 0 || n.offset>>3 >= MaxString || n.end() > MaxString {
 		return n, errBitOffset
 	}
 	return n, fault

@@ -77,7 +77,7 @@ func parseDump(b []byte, h hasher) (e entry, fault resp.Value) {
 	} else {
 		e.obj = d.dumpedObject(k, h)
 	}
-	if rest := d.ahead(1); d.err != nil || len(rest) > 0 || len(e.str) > MaxString {
+	if rest := d.ahead(1); d.err != nil || len(rest) > 0 || len(e.str) > max(MaxString, len(b)) {
 		return entry{}, errDumpFormat
 	}
 	return e, fault

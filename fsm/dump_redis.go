@@ -67,7 +67,7 @@ func parseRedisDump(b []byte, h hasher) (e entry, err error) {
 	default:
 		r.bad = true
 	}
-	if r.bad || len(r.b) > 0 || len(e.str) > MaxString {
+	if r.bad || len(r.b) > 0 || len(e.str) > max(MaxString, len(b)) {
 		return entry{}, errRedisDump
 	}
 	if b[0] != rdbString {

@@ -42,6 +42,7 @@ var eventLetters = []struct {
 // ParseEventClasses reads the value of notify-keyspace-events; ok is false when a
 // letter is none of them.
 func ParseEventClasses(s string) (c EventClass, ok bool) {
+	s, _, _ = strings.Cut(s, "\x00") // for Redis it is a string of C
 next:
 	for i := range len(s) {
 		for _, l := range eventLetters {

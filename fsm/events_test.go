@@ -38,7 +38,7 @@ func eventLine(db int, name, key string) string { return fmt.Sprintf("%d %s %q",
 
 func TestEventClassesAreWrittenAsRedisDoes(t *testing.T) {
 	redis := connect(t, proctest.RunRedis(t), 2)
-	const letters = "KEg$lshzxetdmnAAAgq"
+	const letters = "KEg$lshzxetdmnAAAgq\x00"
 	rnd := rand.New(rand.NewPCG(1, 0))
 	for range 500 {
 		var b strings.Builder

@@ -18,6 +18,17 @@ func TestStringsHaveAGreatestLength(t *testing.T) {
 	wantReply(t, r.do("STRLEN", "k"), resp.Int(MaxString))
 }
 
+// What SET stored, however long the node lets it be, is restored.
+func TestLongStringIsRestored(t *testing.T) {
+	r := newRig(t)
+	long := strings.Repeat("x", MaxString+1)
+	wantReply(t, r.do("SET", "k", long), resp.OK)
+	wantReply(t, r.do("RESTORE", "other", "0", r.do("DUMP", "k").Str), resp.OK)
+	if got := r.do("GET", "other").Str; got != long {
+		t.Errorf("%d bytes came back of %d", len(got), len(long))
+	}
+}
+
 func TestRandomDrawsHaveAGreatestSize(t *testing.T) {
 	r := newRig(t)
 	r.do("SADD", "s", "m")
@@ -124,7 +135,10 @@ func TestBitsHaveAGreatestOffset(t *testing.T) {
 	wantReply(t, r.do("BITPOS", "k", "1"), resp.Int(last))
 	wantReply(t, r.do("SETBIT", "k", fmt.Sprint(last+1), "1"), errBitOffset)
 	wantReply(t, r.do("BITFIELD", "k", "SET", "u8", fmt.Sprint(last-7), "1"), resp.List(resp.Int(1)))
-	wantReply(t, r.do("BITFIELD", "k", "SET", "u8", fmt.Sprint(last-6), "1"), errBitOffset)
+	for _, beyond := range []string{fmt.Sprint(last - 6), "9223372036854775807", "#1152921504606846975"} {
+		wantReply(t, r.do("BITFIELD", "k", "SET", "u8", beyond, "1"), errBitOffset)
+		wantReply(t, r.do("BITFIELD_RO", "k", "GET", "u8", beyond), errBitOffset)
+	}
 }
 
 func TestLCSHasAGreatestCost(t *testing.T) {

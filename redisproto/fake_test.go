@@ -120,6 +120,9 @@ func (m *memory) one(call command.Call) resp.Value {
 	case "fill":
 		n := 0
 		fmt.Sscan(string(call.Args[1]), &n)
+		if n > 512<<20 {
+			return resp.ErrStringTooLong
+		}
 		return resp.Str(strings.Repeat("x", n))
 	case "boom":
 		panic("boom")

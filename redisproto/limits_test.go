@@ -182,6 +182,17 @@ func TestLongKeysAreRefused(t *testing.T) {
 	}
 }
 
+func TestStringsThatWouldBeTooLongAreCounted(t *testing.T) {
+	srv, addr := start(t, DefaultConfig(), newMemory())
+	p := dial(t, addr)
+	const refused = "-ERR string exceeds maximum allowed size (proto-max-bulk-len)\r\n"
+	p.ask(cmd("FILL", "1000000000")+cmd("FILL", "1")+cmd("MULTI")+cmd("FILL", "1000000000")+cmd("EXEC"),
+		refused+"$1\r\nx\r\n+OK\r\n+QUEUED\r\n*1\r\n"+refused)
+	if n := srv.Stats().ValueLimit.Load(); n != 2 {
+		t.Errorf("%d refusals counted", n)
+	}
+}
+
 // A client may send all of a long pipeline before it reads the first reply.
 func TestSlowReaderDoesNotStopItsPipeline(t *testing.T) {
 	srv, addr := start(t, DefaultConfig(), newMemory())
@@ -279,7 +290,7 @@ func TestBuffersOfAllClientsAreBounded(t *testing.T) {
 		go io.WriteString(q.Conn, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$16000000\r\n"+strings.Repeat("x", 15_000_000))
 	}
 	eventually(t, "most to be cut off", func() bool {
-		if held := srv.buffers.held.Load(); held > 8<<20+20*2*bufferShare {
+		if held := srv.ClientBuffers(); held > 8<<20+20*2*bufferShare {
 			t.Fatalf("%d bytes are held", held)
 		}
 		well.ask(cmd("SET", "k", "v")+cmd("GET", "k"), "+OK\r\n$1\r\nv\r\n")
@@ -290,5 +301,5 @@ func TestBuffersOfAllClientsAreBounded(t *testing.T) {
 			c.Kill()
 		}
 	}
-	eventually(t, "the rest to go", func() bool { return srv.ClientCount() == 1 && srv.buffers.held.Load() < 128<<10 })
+	eventually(t, "the rest to go", func() bool { return srv.ClientCount() == 1 && srv.ClientBuffers() < 128<<10 })
 }

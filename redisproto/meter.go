@@ -81,6 +81,9 @@ func (c *Client) record(spec *command.Spec, args [][]byte, reply resp.Value, too
 	case reply.IsError():
 		s.failed.Add(1)
 		m.fault(reply)
+		if strings.HasPrefix(reply.Str, resp.ErrStringTooLong.Str) { // a script says more
+			c.srv.stats.ValueLimit.Add(1)
+		}
 	case spec.Has(command.ReadOnly) && !spec.Has(command.Script) && (spec.FirstKey > 0 || spec.NumKeys > 0):
 		m.lookup(spec, args, reply)
 	}

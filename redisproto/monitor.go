@@ -47,7 +47,7 @@ func (c *Client) setMonitoring(on bool) {
 
 // show tells the monitors of a command. It costs next to nothing without any.
 func (c *Client) show(spec *command.Spec, db int, args [][]byte) {
-	if !c.srv.hub.watched.Load() || spec.Has(command.Admin) || spec.Name == "quit" {
+	if !c.srv.hub.watched.Load() || spec.Has(command.Admin) {
 		return
 	}
 	now := time.Now()
@@ -64,6 +64,9 @@ func (c *Client) show(spec *command.Spec, db int, args [][]byte) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	for m := range h.monitors {
+		if m == c && spec.Name == "quit" {
+			continue // nothing comes behind its last reply
+		}
 		m.post(frame{b, b})
 	}
 }

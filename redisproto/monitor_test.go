@@ -33,6 +33,7 @@ func TestMonitorShowsWhatRedisShows(t *testing.T) {
 		lines("PING", "set a 1", `SET b "x\x01\r\n\t\a\b\"y\\\xff"`, "GET a", "nosuch", "get", "SELECT 2", "GET a", "CONFIG GET x", "CLIENT ID", "CLIENT LIST"),
 		lines("AUTH a", "AUTH a b", "HELLO 2 AUTH default x SETNAME joe", "HELLO 2 SETNAME AUTH"),
 		lines("MULTI", "SET a 1", "PING", "SELECT 3", "GET a", "EXEC", "MULTI", "PING", "DISCARD", "WATCH a", "UNWATCH", "EXEC"),
+		lines("MULTI", "EXEC x", "EXEC x", "EXEC"),
 		lines("RPUSH l 1", "BLPOP l 0", "BLPOP l 0.01", "BLPOP l x", "PUBLISH a b", "WAIT 0 0"),
 		lines("HELLO 3", "SUBSCRIBE a", "PUBLISH a x", "PUBSUB CHANNELS", "UNSUBSCRIBE"),
 	} {

@@ -51,6 +51,7 @@ type outbox struct {
 	queued  bool      // the goroutine writes everything: Write must not wait
 	late    time.Time // since when more than soft wait
 	closeBy time.Time
+	goodbye bool      // the client is to be told that no more replies come
 	until   time.Time // the write deadline that was set
 	err     error
 }
@@ -156,6 +157,9 @@ func (o *outbox) send() {
 			o.buffers.held.Add(-o.waiting.Swap(0))
 			o.until = time.Time{}
 			last := o.err != nil || !o.closeBy.IsZero()
+			if o.goodbye && !last {
+				o.closeWrite()
+			}
 			o.mu.Unlock()
 			if last {
 				o.Conn.Close()
@@ -217,12 +221,20 @@ func (o *outbox) Close() error {
 	return o.Conn.Close()
 }
 
-// CloseWrite tells the client that no more replies come. It does nothing when
-// some still wait, or when the transport cannot say so.
+// CloseWrite tells the client that no more replies come, at once or, when some
+// wait, behind them. It does nothing when the transport cannot say so.
 func (o *outbox) CloseWrite() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if half, ok := o.Conn.(interface{ CloseWrite() error }); ok && !o.sending {
+	if o.sending {
+		o.goodbye = true
+		return nil
+	}
+	return o.closeWrite()
+}
+
+func (o *outbox) closeWrite() error {
+	if half, ok := o.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
 	}
 	return nil

@@ -84,6 +84,9 @@ func (c *Client) dispatch(args [][]byte) {
 		c.srv.stats.UnknownCommands.Add(1)
 		c.reject(nil, unknown(e, args))
 	case !e.spec.ArityOK(len(args)):
+		if e.spec.Name == "exec" {
+			c.show(e.spec, c.db, args) // it ends a transaction all the same
+		}
 		c.reject(e, resp.ErrArity(e.spec.Name))
 	case c.user == "" && !e.spec.Has(command.NoAuth):
 		c.reject(e, resp.ErrNoAuth)

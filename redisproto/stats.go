@@ -20,6 +20,7 @@ type Stats struct {
 	IdleTimeouts    atomic.Int64 // connections ended for saying nothing
 	WriteTimeouts   atomic.Int64 // connections ended for taking replies too slowly
 	KeyLimit        atomic.Int64 // commands refused for too long a key
+	ValueLimit      atomic.Int64 // commands refused for too long a string to be made
 	OutputLimit     atomic.Int64 // connections ended for not reading replies
 	AuthFailures    atomic.Int64 // wrong passwords
 	Panics          atomic.Int64 // defects: connections ended by a panic
@@ -35,7 +36,7 @@ func field(name string, n int64) Field { return Field{name, strconv.FormatInt(n,
 func (s *Stats) reset() {
 	for _, n := range []*atomic.Int64{
 		&s.Connections, &s.Rejected, &s.Commands, &s.InputBytes, &s.OutputBytes, &s.ProtocolErrors,
-		&s.Evicted, &s.QueryLimit, &s.IdleTimeouts, &s.WriteTimeouts, &s.KeyLimit, &s.OutputLimit, &s.AuthFailures, &s.Panics, &s.AcceptErrors, &s.UnknownCommands,
+		&s.Evicted, &s.QueryLimit, &s.IdleTimeouts, &s.WriteTimeouts, &s.KeyLimit, &s.ValueLimit, &s.OutputLimit, &s.AuthFailures, &s.Panics, &s.AcceptErrors, &s.UnknownCommands,
 	} {
 		n.Store(0)
 	}
@@ -60,6 +61,10 @@ func (s *Server) InfoClients() []Field {
 		field("tracking_clients", 0), // CLIENT TRACKING is refused
 	}
 }
+
+// ClientBuffers returns how many bytes the commands of all clients that have not come to
+// their end take, with the replies that wait: what [Config.MaxBuffers] bounds.
+func (s *Server) ClientBuffers() int64 { return s.buffers.held.Load() }
 
 // InfoStats returns the fields of the section "stats" of INFO that the server
 // knows.
@@ -89,6 +94,7 @@ func (s *Server) InfoStats() []Field {
 		field("idle_disconnections", s.stats.IdleTimeouts.Load()),
 		field("slow_reader_disconnections", s.stats.WriteTimeouts.Load()),
 		field("key_limit_rejections", s.stats.KeyLimit.Load()),
+		field("value_limit_rejections", s.stats.ValueLimit.Load()),
 		field("unknown_commands", s.stats.UnknownCommands.Load()),
 	}
 }

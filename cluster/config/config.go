@@ -70,6 +70,8 @@ type RESP struct {
 	IdleTimeout time.Duration
 	// OutputBuffer is the most a client may leave unread, in bytes. Default 32mb.
 	OutputBuffer Size
+	// PubsubBuffer is the same for one that has subscribed to something. Default 32mb.
+	PubsubBuffer Size
 	// MaxBuffers is the most that all clients together may have in unfinished commands and
 	// unread replies, in bytes; 0 is no limit. Default 128mb.
 	MaxBuffers Size

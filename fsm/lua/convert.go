@@ -10,9 +10,9 @@ import (
 	"phonond/redisproto/resp"
 )
 
-// maxReplyDepth is how deep replies nest: no deeper than nodes read them from one
-// another.
-const maxReplyDepth = 15
+// maxReplyDepth is how deep the tables of a reply nest, as in Redis: no deeper than
+// nodes read them from one another (see [resp.MaxDepth]).
+const maxReplyDepth = 7995
 
 // Names of fields that Redis knows.
 var (

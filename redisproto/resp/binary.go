@@ -9,9 +9,9 @@ import (
 // wrote.
 var ErrBadValue = errors.New("resp: malformed binary value")
 
-// maxDepth bounds the nesting of a decoded value. No command of ours nests
-// deeper than five.
-const maxDepth = 16
+// MaxDepth bounds the nesting of a decoded value. No command nests deeper than five,
+// but scripts do as they like.
+const MaxDepth = 8000
 
 // maxAhead is how many elements are allocated on the word of a count alone.
 const maxAhead = 1024
@@ -39,7 +39,7 @@ func (v Value) AppendBinary(b []byte) []byte {
 // DecodeBinary reads one value from b and returns the bytes after it. It
 // returns [ErrBadValue] for anything that AppendBinary did not write, and never
 // allocates more than the input's length warrants.
-func DecodeBinary(b []byte) (Value, []byte, error) { return decode(b, maxDepth) }
+func DecodeBinary(b []byte) (Value, []byte, error) { return decode(b, MaxDepth) }
 
 func decode(b []byte, depth int) (Value, []byte, error) {
 	if len(b) == 0 || depth == 0 {

@@ -63,6 +63,20 @@ func TestBinaryKeepsEveryKind(t *testing.T) {
 	}
 }
 
+func TestBinaryBoundsNesting(t *testing.T) {
+	v := Int(1)
+	for range MaxDepth - 1 {
+		v = Value{Kind: Array, Elems: []Value{v}}
+	}
+	if got, rest, err := DecodeBinary(v.AppendBinary(nil)); err != nil || len(rest) > 0 || !reflect.DeepEqual(got, v) {
+		t.Errorf("what is nested %d deep: %v", MaxDepth, err)
+	}
+	v = Value{Kind: Array, Elems: []Value{v}}
+	if _, _, err := DecodeBinary(v.AppendBinary(nil)); err != ErrBadValue {
+		t.Errorf("what is nested deeper: %v", err)
+	}
+}
+
 func TestReadReadsWhatAppendWrote(t *testing.T) {
 	for _, tt := range every {
 		for _, wire := range []string{tt.resp2, tt.resp3} {

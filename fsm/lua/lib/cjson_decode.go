@@ -218,18 +218,8 @@ func (d *jsonDecoder) value() vm.Value {
 	return vm.Nil
 }
 
-func (d *jsonDecoder) descend() {
-	if d.depth++; d.depth > min(d.decodeDepth, maxJSONDepth) {
-		d.st.Errorf("Found too many nested data structures (%d) at character %d", d.depth, d.at)
-	}
-}
-
 func (d *jsonDecoder) object() vm.Value {
-	d.descend()
-	t := d.st.NewTable(0, 0)
-	m := d.st.Hold(vm.TableValue(t))
-	d.next()
-	for d.tok.kind != "T_OBJ_END" {
+	return d.table("T_OBJ_END", "comma or object end", "object key string", func(t *vm.Table, _ int) {
 		if d.tok.kind != "T_STRING" {
 			d.expected("object key string")
 		}
@@ -240,38 +230,36 @@ func (d *jsonDecoder) object() vm.Value {
 		}
 		d.next()
 		d.st.RawSet(t, key, d.value())
-		d.next()
-		if d.tok.kind == "T_OBJ_END" {
-			break
-		}
-		if d.tok.kind != "T_COMMA" {
-			d.expected("comma or object end")
-		}
-		if d.next(); d.tok.kind == "T_OBJ_END" {
-			d.expected("object key string")
-		}
-	}
-	d.st.Release(m)
-	d.depth--
-	return vm.TableValue(t)
+	})
 }
 
 func (d *jsonDecoder) array() vm.Value {
-	d.descend()
+	return d.table("T_ARR_END", "comma or array end", "value", func(t *vm.Table, i int) {
+		d.st.SetInt(t, i, d.value())
+	})
+}
+
+// table reads what is between brackets: element reads one of it, of which the current
+// token is the first, and end is the token that closes it. The other two are what is
+// missing where there is no comma, and where there is nothing behind one.
+func (d *jsonDecoder) table(end, comma, more string, element func(t *vm.Table, i int)) vm.Value {
+	if d.depth++; d.depth > min(d.decodeDepth, maxJSONDepth) {
+		d.st.Errorf("Found too many nested data structures (%d) at character %d", d.depth, d.at)
+	}
 	t := d.st.NewTable(0, 0)
 	m := d.st.Hold(vm.TableValue(t))
 	d.next()
-	for i := 1; d.tok.kind != "T_ARR_END"; i++ {
-		d.st.SetInt(t, i, d.value())
+	for i := 1; d.tok.kind != end; i++ {
+		element(t, i)
 		d.next()
-		if d.tok.kind == "T_ARR_END" {
+		if d.tok.kind == end {
 			break
 		}
 		if d.tok.kind != "T_COMMA" {
-			d.expected("comma or array end")
+			d.expected(comma)
 		}
-		if d.next(); d.tok.kind == "T_ARR_END" {
-			d.expected("value")
+		if d.next(); d.tok.kind == end {
+			d.expected(more)
 		}
 	}
 	d.st.Release(m)

@@ -258,3 +258,5 @@ return 1 .. 2 .. 3
 return not 1 == 2
 return collectgarbage('nosuch')
 return collectgarbage('collect')
+local t = {} local r = t for i = 1, 7994 do r[1] = {} r = r[1] end return t
+local t = {} local r = t for i = 1, 7995 do r[1] = {} r = r[1] end return t

@@ -59,25 +59,18 @@ func (c *compiler) binary(e *binaryExpr) eval {
 			fr.site = at
 			return Bool(!fr.st.equal(a, b))
 		}
-	case "<", ">":
-		swap := e.op == ">"
-		return func(fr *frame) Value {
-			a, b := both(fr)
-			if swap {
-				a, b = b, a
-			}
-			fr.site = at
-			return Bool(fr.st.Less(a, b))
+	case "<", ">", "<=", ">=":
+		swap, less := e.op[0] == '>', (*State).Less
+		if len(e.op) == 2 {
+			less = (*State).lessEqual
 		}
-	case "<=", ">=":
-		swap := e.op == ">="
 		return func(fr *frame) Value {
 			a, b := both(fr)
 			if swap {
 				a, b = b, a
 			}
 			fr.site = at
-			return Bool(fr.st.lessEqual(a, b))
+			return Bool(less(fr.st, a, b))
 		}
 	}
 	return arithmetic(e, both)
