@@ -30,11 +30,21 @@ const length = 400
 
 // draw draws a command from one of the lists.
 func draw(d *drawer, lists ...[]node) step {
-	list := lists[d.IntN(len(lists))]
-	return step{args: soon(d.command(list[d.IntN(len(list))]))}
+	for {
+		list := lists[d.IntN(len(lists))]
+		s := step{args: soon(d.command(list[d.IntN(len(list))]))}
+		if !pops(s) || len(s.args) == 3 && slices.Contains([]string{"0", "100", "-1", "x", ""}, s.args[2]) {
+			return s
+		}
+	}
 }
 
-// soon makes a command wait a little where it would wait for long: nobody may come.
+// pops reports whether a step is an SPOP. What it leaves of a set differs, unless that is
+// all or nothing.
+func pops(s step) bool { return strings.EqualFold(s.args[0], "SPOP") }
+
+// soon makes a command wait a little where it, or others, would wait for long: nobody may
+// come.
 func soon(args []string) []string {
 	if at := timeoutAt(args); at > 0 && at < len(args) {
 		if n, err := strconv.ParseFloat(args[at], 64); err == nil && (n == 0 || n > 1) {
@@ -46,7 +56,9 @@ func soon(args []string) []string {
 
 // timeoutAt returns where a command says how long it waits, or 0.
 func timeoutAt(args []string) int {
-	switch strings.ToLower(args[0]) {
+	switch nameOf(args) {
+	case "client|pause":
+		return 2
 	case "blpop", "brpop", "blmove", "brpoplpush", "bzpopmin", "bzpopmax":
 		return len(args) - 1
 	case "blmpop", "bzmpop":
@@ -294,8 +306,8 @@ func notifySession(d *drawer) []step {
 	hear := step{conn: watcher, op: opHear, args: []string{"events"}}
 	for len(steps) < length {
 		s := draw(d, single, single, multiple)
-		if s.args[0] == "SPOP" {
-			continue // what it pops differs
+		if pops(s) {
+			continue
 		}
 		if steps = append(steps, s); len(steps)%50 == 0 {
 			steps = append(steps, hear)

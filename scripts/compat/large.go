@@ -15,7 +15,7 @@ func largeSession(d *drawer) (steps []step) {
 		case n == 1:
 			steps = append(steps, d.grown(d.one("l", "e", "h", "z"))...)
 		default:
-			if s := draw(d, single, multiple); s.args[0] != "SPOP" && s.args[0] != "spop" { // what it pops differs
+			if s := draw(d, single, multiple); !pops(s) {
 				steps = append(steps, s)
 			}
 		}

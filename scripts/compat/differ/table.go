@@ -88,6 +88,24 @@ var Table = []Difference{
 		Is:       func(Case) bool { return false },
 	},
 	{
+		Commands: []string{"monitor"},
+		What:     "What scripts call is not shown.",
+		Why:      "MONITOR shows what this node's clients say; a script is run by the leader of its keys' group.",
+		Is:       func(Case) bool { return false }, // the program does not draw it
+	},
+	{
+		Commands: []string{"eval", "eval_ro"},
+		What:     "In a cluster of several groups KEYS, SCAN, DBSIZE and RANDOMKEY see in a script the keys of its group only.",
+		Why:      "A script is run by the leader of one group, as Redis Cluster runs it on one node.",
+		Is:       func(Case) bool { return false },
+	},
+	{
+		Commands: []string{"delex", "set"},
+		What:     "Of the conditions of Redis 8.4 there are IFEQ, and for DELEX IFNE: none that compare digests, and no DIGEST.",
+		Why:      "A lock's value is short: its owner compares it as it is.",
+		Is:       func(Case) bool { return false },
+	},
+	{
 		Commands: []string{"script|debug"},
 		What:     "YES and SYNC are refused.",
 		Why:      "A script is run on the leader of its keys' group, in a go: there is no session in which it could stop.",
@@ -115,7 +133,7 @@ var Table = []Difference{
 	},
 	{
 		Commands: []string{"eval", "eval_ro"},
-		What:     "There are no coroutines in scripts, and INFO, COMMAND, PUBSUB, CLUSTER, SLOWLOG, MEMORY DOCTOR, LOLWUT, READONLY, READWRITE and ASKING are unknown there.",
+		What:     "There are no coroutines in scripts, no string.dump, and INFO, COMMAND, PUBSUB, CLUSTER, SLOWLOG, MEMORY DOCTOR and STATS, LOLWUT, READONLY, READWRITE and ASKING are unknown there.",
 		Why:      "A script is run by the leader of its keys' group, which knows no connection, and every script has to end.",
 		Is: func(c Case) bool {
 			return strings.Contains(c.Args[1], "type(coroutine)") && c.Want.Str == "table" && strings.Contains(c.Got.Str, "nonexistent global variable 'coroutine'") ||
@@ -202,6 +220,32 @@ var Table = []Difference{
 		Commands: []string{"cluster|info", "cluster|myid", "cluster|nodes", "cluster|slots", "cluster|shards", "cluster|keyslot"},
 		What:     "They show the groups of the regions as shards, though INFO says cluster_enabled:0.",
 		Why:      "They are views for people and tools. A client that took them for a Redis Cluster would look for nodes by slot, which it need not.",
+		Is:       func(Case) bool { return false },
+	},
+	{
+		Commands: []string{"append", "setrange", "setbit", "getbit", "bitfield", "bitfield_ro", "restore"},
+		What:     "A string is made no longer than 16 MiB, and has no bits beyond: the refusals are those of Redis for 512 MiB.",
+		Why:      "Every replica holds all strings in memory, and an entry of the log holds what a command brings. The other [limits](operations.md#limits) are settings, with narrower defaults than Redis's.",
+		Is:       func(Case) bool { return false },
+	},
+	{
+		Commands: []string{"lcs"},
+		What:     "Strings whose lengths make a product of more than 2^24 are refused, in the words that Redis has for too little memory.",
+		Why:      "It takes time and memory in proportion to that, and the group waits meanwhile. Redis takes eight times as much.",
+		Is: func(c Case) bool {
+			return strings.HasPrefix(c.Got.Str, "ERR Insufficient memory, transient memory for LCS")
+		},
+	},
+	{
+		Commands: []string{"srandmember", "hrandfield", "zrandmember"},
+		What:     "More than 1048576 draws, or than 64 MiB of them, are refused.",
+		Why:      "A negative count makes a reply of any length of a small set.",
+		Is:       func(Case) bool { return false },
+	},
+	{
+		Commands: []string{"exec"},
+		What:     "Reads of a transaction whose replies are longer than 16 MiB in all are answered with an error.",
+		Why:      "The replies are kept until the client's node has them, on every replica.",
 		Is:       func(Case) bool { return false },
 	},
 }
