@@ -102,9 +102,8 @@ var errNoSuccessor = errors.New("no other voter is up to date and well")
 
 // successor returns the best of the candidates that could lead the group now: its disk
 // is no worse than the given level, it is in touch, and has all that was committed when
-// it was asked. That has to be known before raft is asked to hand over: while raft
-// tries with one that it has not reached for a while, for up to ten seconds, every
-// write waits.
+// it was asked. That has to be known before the lead is handed over: while that is tried
+// with one that cannot take it, every request waits.
 func (n *Node) successor(g *group.Group, candidates []string, worst group.Level) (string, error) {
 	mine := g.Status()
 	reason := errNoSuccessor

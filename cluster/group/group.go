@@ -206,7 +206,10 @@ type Group struct {
 	led      atomic.Uint64              // the last term in which it did
 	leader   *leaderWatch
 	spaces   spaces
-	opening  atomic.Bool // the first entry of a term is on its way
+	slots    chan struct{} // one token for each entry in flight
+	opening  atomic.Bool   // the first entry of a term is on its way
+	// transferring is set while the lead is being handed over.
+	transferring atomic.Bool
 	// followed is set once another node was seen to lead.
 	followed atomic.Bool
 
@@ -227,7 +230,7 @@ type Group struct {
 func Open(cfg Config) (*Group, error) {
 	g := &Group{
 		cfg: cfg, log: cfg.Log.With("group", cfg.Name),
-		stamp: stamp{came: time.Now()}, queue: newQueue(cfg.Limits.QueueBytes), leader: newLeaderWatch(),
+		stamp: stamp{came: time.Now()}, queue: newQueue(cfg.Limits.QueueBytes), slots: make(chan struct{}, inFlight), leader: newLeaderWatch(),
 	}
 	if g.cfg.MemoryFull == nil {
 		g.cfg.MemoryFull = func() bool { return false }

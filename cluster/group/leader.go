@@ -26,6 +26,7 @@ func (g *Group) changeLead(leads bool) {
 	g.lead.Store(nil)
 	g.queue.fail(ErrNotLeader)
 	g.failWaiters()
+	g.leader.changed()
 	if leads {
 		g.beginTerm()
 	}
@@ -43,7 +44,7 @@ func (g *Group) beginTerm() {
 	g.proposals.Go(func() {
 		defer g.opening.Store(false)
 		if err := f.Error(); err != nil {
-			return // lost again, or a transfer is under way
+			return // lost again
 		}
 		if done, ok := f.Response().(applied); !ok || done.void {
 			return
@@ -72,8 +73,8 @@ func (g *Group) firstEntry(term uint64) []byte {
 }
 
 // lostLead closes the group for requests unless a newer term has begun. Raft may
-// lead on all the same, as after a transfer that failed: the proposer is woken to
-// find out, since no request does that any more.
+// lead on all the same: the proposer is woken to find out, since no request does that
+// any more.
 func (g *Group) lostLead(l *leadership) {
 	if g.lead.CompareAndSwap(l, nil) {
 		g.queue.fail(ErrNotLeader)

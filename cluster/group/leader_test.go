@@ -188,44 +188,100 @@ func TestTransfer(t *testing.T) {
 	}, "n1", "n2", "n3", "l1")
 }
 
-// TestRefusedInATransferOpensTheGroupAgain: a request that comes while raft takes no
-// entry closes the group. When the transfer has failed, nothing comes that could
-// open it: all requests are refused.
-func TestRefusedInATransferOpensTheGroupAgain(t *testing.T) {
+// TestRequestsWaitWhileATransferFails: none is refused, and all are served after it.
+func TestRequestsWaitWhileATransferFails(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.openAll()
-		n := r.leader()
-		heir := r.follower()
-		r.crash(heir.name)
-		n.must("SET", "k", "v") // raft tries for as long as the heir lacks an entry
+		n, heir := r.leader(), r.follower()
+		n.must("SET", "k", "1")
+		r.net.Isolate(heir.name)
+		n.must("SET", "k", "2") // the heir lacks an entry
+		began := time.Now()
 		transferred := make(chan error, 1)
-		go func() {
-			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-			defer cancel()
-			transferred <- n.Transfer(ctx, heir.name)
-		}()
-		r.wait("a refusal", func() bool { _, err := n.do("SET", "k", "v"); return err != nil })
-		if err := <-transferred; err == nil {
-			t.Error("the lead was given to a node that is down")
+		go func() { transferred <- n.Transfer(context.Background(), heir.name) }()
+		r.wait("the transfer", n.transferring.Load)
+		if err := n.Transfer(context.Background(), heir.name); !errors.Is(err, errTransferring) {
+			t.Errorf("a second transfer: %v", err)
 		}
-		r.wait("service", n.Leads)
+		n.must("SET", "k", "3")
+		if err := <-transferred; err == nil || !n.Leads() {
+			t.Errorf("the lead was given to a node that is cut off: %v", err)
+		}
+		if took := time.Since(began); took > 2*n.cfg.Timing.Election+time.Second {
+			t.Errorf("a write waited for %v", took)
+		}
+		r.net.HealAll()
+		r.wait("the heir to have all", func() bool { return n.Transfer(context.Background(), heir.name) == nil })
+		if v, err := r.leader(n.name).get("k"); err != nil || v.Str != "3" {
+			t.Errorf("%+v, %v", v, err)
+		}
 	}, "n1", "n2", "n3")
 }
 
-// TestFailedTransferOpensTheGroupAgain: raft takes no entry while it tries.
+// TestFailedTransferOpensTheGroupAgain, also when the heir is down.
 func TestFailedTransferOpensTheGroupAgain(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.openAll()
-		n := r.leader()
-		heir := r.follower()
+		n, heir := r.leader(), r.follower()
 		r.crash(heir.name)
-		n.must("SET", "k", "v") // raft tries for as long as the heir lacks an entry
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		if err := n.Transfer(ctx, heir.name); err == nil {
+		n.must("SET", "k", "v")
+		if err := n.Transfer(context.Background(), heir.name); err == nil {
 			t.Error("the lead was given to a node that is down")
 		}
-		r.wait("service", func() bool { _, err := n.do("SET", "k", "v"); return err == nil })
+		n.must("SET", "k", "v")
+	}, "n1", "n2", "n3")
+}
+
+// TestHeirIsGivenAllFirst: one that lacks entries would stand in vain, and cost the
+// group its leader meanwhile.
+func TestHeirIsGivenAllFirst(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.openAll()
+		n, heir := r.leader(), r.follower()
+		n.must("SET", "k", "0")
+		r.net.Delay(n.name, heir.name, 100*time.Millisecond)
+		term := n.raft.CurrentTerm()
+		for range 20 {
+			n.must("SET", "k", "1")
+		}
+		if have := heir.raft.LastIndex(); have >= n.raft.LastIndex() {
+			t.Fatalf("the heir has all %d entries", have)
+		}
+		must(t, n.Transfer(context.Background(), heir.name))
+		r.wait("the heir to lead", heir.Leads)
+		if now := heir.raft.CurrentTerm(); now != term+1 {
+			t.Errorf("the lead went from term %d to %d", term, now)
+		}
+	}, "n1", "n2", "n3")
+}
+
+// TestTransferAfterTransfersThatFailed: a follower that does not answer, a lead that is
+// lost, and won again. Raft's own transfer would leave its leader refusing all entries
+// from then on (hashicorp/raft#696).
+func TestTransferAfterTransfersThatFailed(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.openAll()
+		n, heir := r.leader(), r.follower()
+		n.must("SET", "k", "1")
+		r.net.Delay(heir.name, n.name, 8*time.Second) // its answers
+		n.must("SET", "k", "2")
+		for range 3 {
+			if err := n.Transfer(context.Background(), heir.name); err == nil {
+				t.Error("the lead was given to a node that does not answer")
+			}
+		}
+		r.net.Isolate(n.name)
+		r.net.Delay(heir.name, n.name, 0)
+		r.leader(n.name).must("SET", "k", "3")
+		r.net.HealAll()
+		r.wait("the first to lead again", func() bool {
+			if n.Leads() {
+				return true
+			}
+			next := r.leader()
+			return next.Transfer(context.Background(), n.name) == nil && r.leader() == n
+		})
+		n.must("SET", "k", "4")
 	}, "n1", "n2", "n3")
 }
 

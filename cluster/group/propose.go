@@ -20,8 +20,7 @@ const (
 	// clockEvery is how often the clock is logged at least while any key has a
 	// deadline: what passes unlogged is lost to it when all replicas stop at once.
 	clockEvery = 10 * time.Second
-	// retryLead is how soon a leader that could not open its term, such as while
-	// a transfer was under way that failed, tries again.
+	// retryLead is how soon a leader that could not open its term tries again.
 	retryLead = 50 * time.Millisecond
 	// entryOverhead is room for what an entry holds besides requests.
 	entryOverhead = 96
@@ -47,7 +46,7 @@ func (g *Group) Propose(c *Call) {
 // leads. It never waits for a batch to fill: an entry takes whatever came while
 // the ones before it were on their way.
 func (g *Group) propose() {
-	p := proposer{Group: g, slots: make(chan struct{}, inFlight), timer: time.NewTimer(time.Hour)}
+	p := proposer{Group: g, timer: time.NewTimer(time.Hour)}
 	defer p.timer.Stop()
 	for p.step() {
 	}
@@ -56,7 +55,6 @@ func (g *Group) propose() {
 // proposer is the state of the loop.
 type proposer struct {
 	*Group
-	slots  chan struct{} // one token for each entry in flight
 	timer  *time.Timer
 	sent   time.Time // when the last entry was proposed
 	ticked time.Time // and the last one for expiry or the clock alone
@@ -230,7 +228,7 @@ func raftError(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipTransferInProgress), errors.Is(err, raft.ErrEnqueueTimeout),
+	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrEnqueueTimeout),
 		errors.Is(err, errNoRoom): // so it was not written, and the lead given up
 		return ErrNotLeader
 	}

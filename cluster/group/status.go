@@ -92,6 +92,15 @@ func (g *Group) Status() Status {
 	return s
 }
 
+// Servers returns the group's configuration as this replica knows it.
+func (g *Group) Servers() []raft.Server {
+	f := g.raft.GetConfiguration()
+	if f.Error() != nil {
+		return nil
+	}
+	return f.Configuration().Servers
+}
+
 func micros(n *atomic.Int64) time.Duration { return time.Duration(n.Load()) * time.Microsecond }
 
 func stateName(s raft.RaftState) string {

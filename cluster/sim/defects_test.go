@@ -128,7 +128,7 @@ var defects = []defect{
 		sign: unexplained,
 		file: "cluster/group/leader.go",
 		edits: []edit{{
-			"		if err := f.Error(); err != nil {\n			return // lost again, or a transfer is under way\n		}\n		if done, ok := f.Response().(applied); !ok || done.void {\n			return\n		}\n",
+			"		if err := f.Error(); err != nil {\n			return // lost again\n		}\n		if done, ok := f.Response().(applied); !ok || done.void {\n			return\n		}\n",
 			"		_ = f\n",
 		}},
 		most: 200,
