@@ -159,7 +159,7 @@ var defects = []defect{
 		file: "fsm/version.go",
 		edits: []edit{{
 			"return !slices.ContainsFunc(r.Reads, func(read command.KeyVersion) bool { return !m.Unchanged(read) })",
-			"return true",
+			"return !slices.ContainsFunc(r.Reads, func(command.KeyVersion) bool { return false })",
 		}},
 		most: 50,
 	},

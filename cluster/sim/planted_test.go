@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -79,7 +80,12 @@ func TestPlantedDefectsAreFound(t *testing.T) {
 // The code that defects are planted in changes, and they with it.
 func TestDefectsFitTheCode(t *testing.T) {
 	for _, d := range defects {
-		t.Run(d.name, func(t *testing.T) { d.overlay(t) })
+		t.Run(d.name, func(t *testing.T) {
+			build := exec.Command("go", "build", "-overlay", d.overlay(t), "phonond/"+path.Dir(d.file))
+			if out, err := build.CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+		})
 	}
 }
 
