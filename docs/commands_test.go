@@ -41,7 +41,7 @@ func TestCommandsAreWhatTheTablesSay(t *testing.T) {
 // sections are the groups of commands, in the order of the page.
 var sections = []struct{ group, title string }{
 	{"string", "Strings"}, {"bitmap", "Bitmaps"}, {"hash", "Hashes"}, {"list", "Lists"}, {"set", "Sets"}, {"sorted-set", "Sorted sets"},
-	{"generic", "Keys"}, {"scripting", "Scripts"},
+	{"generic", "Keys"}, {"lock", "Locks"}, {"scripting", "Scripts"},
 	{"transactions", "Transactions"}, {"pubsub", "Messages"}, {"connection", "Connections"}, {"server", "Server"}, {"cluster", "Cluster"},
 }
 
@@ -149,8 +149,11 @@ resource. Otherwise these are done by several groups, side by side and not as on
 			}
 			fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", strings.ReplaceAll(syntax, "|", `\|`), s.Since, complexity, status(s), s.Summary)
 		}
-		if section.group == "scripting" {
+		switch section.group {
+		case "scripting":
 			scripts(t, &b)
+		case "lock":
+			b.WriteString(locks)
 		}
 	}
 	for group := range byGroup {
@@ -235,6 +238,24 @@ func names(list []string) string {
 func name(s command.Spec) string {
 	return "`" + strings.ToUpper(strings.ReplaceAll(s.Name, "|", " ")) + "`"
 }
+
+const locks = `
+A lock is a string key whose value is the owner: ` + "`SET NX`" + `, the lock scripts, ` + "`GET`, `PTTL` and `DEL`" + `
+of other clients see it, and what they take is a lock here, with a token, too. All times are
+milliseconds of the cluster clock.
+
+* ` + "`LOCK.ACQUIRE`" + ` answers the fencing token, for how long the lock is held (-1 for ever) and how often
+  it is to be released. The token is larger than that of any grant before it. An owner that
+  asks again has the same grant, for as long as it asks for now if that is longer; with
+  ` + "`REENTRANT`" + ` it is counted. Readers that ask for it ` + "`SHARED`" + ` have it together, each with its own
+  token and time. An owner makes its lock shared with ` + "`SHARED`" + `; a shared one is not made
+  exclusive (` + "`UPGRADE`" + `).
+* ` + "`DELAY`" + ` is for how long nobody gets the lock after its holder has lost it by time or by
+  ` + "`LOCK.FORCE`" + `. A lock that is released is free at once.
+* ` + "`LOCK.RENEW`, `LOCK.RELEASE`, `LOCK.CHECK` and `LOCK.FORCE`" + ` go by the token: a late one cannot
+  touch a newer grant.
+* ` + "`META`" + ` is up to 4096 bytes that ` + "`LOCK.INFO`" + ` shows; at most 1000 share a lock.
+`
 
 func scripts(t *testing.T, b *strings.Builder) {
 	b.WriteString(`

@@ -99,8 +99,13 @@ func (d *digest) stored(db int, key string, e *entry) {
 	} else {
 		d.string(e.str)
 	}
+	if e.lock != nil {
+		d.lock(e.lock)
+	}
 	d.spill()
 }
+
+func (d *digest) number(n uint64) { d.buf = binary.AppendUvarint(d.buf, n) }
 
 func (d *digest) deleted(db int, key string) {
 	d.buf = append(d.buf, digestDeleted, byte(db))

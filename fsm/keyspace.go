@@ -14,6 +14,7 @@ const Databases = 16
 type entry struct {
 	str      string // the value when obj is nil
 	obj      object // a hash, list, set or sorted set
+	lock     *lock  // of a string that LOCK.ACQUIRE has stored
 	deadline int64  // ms of the cluster clock at which the key is gone, 0 for never
 	version  uint64 // grows with every change of the key
 	token    uint64 // fencing token: given when the key came to be

@@ -8,8 +8,10 @@ import (
 // What things take in memory beside their texts, in bytes, as the heap grows by on
 // 64-bit machines: nodes, their places in trees that are not full, and the trees.
 const (
-	stringBytes   = 104 // a key, which may be all there is
+	stringBytes   = 112 // a key, which may be all there is
 	deadlineBytes = 40
+	lockBytes     = 48
+	holderBytes   = 80
 	hashBytes     = 128
 	fieldBytes    = 80
 	setBytes      = 128
@@ -40,6 +42,9 @@ func (e *entry) bytes(key string) int64 {
 	n := stringBytes + textBytes(key)
 	if e.deadline != 0 {
 		n += deadlineBytes
+	}
+	if e.lock != nil {
+		n += e.lock.bytes()
 	}
 	if e.obj == nil {
 		return n + textBytes(e.str)

@@ -19,6 +19,9 @@ func recount(key string, e *entry) int64 {
 	switch o := e.obj.(type) {
 	case nil:
 		n += textBytes(e.str)
+		if e.lock != nil {
+			n += e.lock.bytes()
+		}
 	case hash:
 		n += hashBytes
 		o.each(func(name, value string) bool { n += fieldBytes + textBytes(name) + textBytes(value); return true })

@@ -154,14 +154,24 @@ func (e *encoder) origins(m *Machine) {
 	}
 }
 
+// lockBit is set in the kind of a string that is a lock.
+const lockBit = 0x80
+
 func (e *encoder) entry(key string, v *entry) {
-	e.byte(byte(v.kind()))
+	k := byte(v.kind())
+	if v.lock != nil {
+		k |= lockBit
+	}
+	e.byte(k)
 	e.string(key)
 	e.varint(v.deadline)
 	e.uvarint(v.version)
 	e.uvarint(v.token)
 	if v.obj == nil {
 		e.string(v.str)
+		if v.lock != nil {
+			e.lock(v.lock)
+		}
 		return
 	}
 	e.uvarint(uint64(v.obj.len()))
@@ -232,6 +242,10 @@ func (d *snapshotReader) origins(m *Machine) {
 
 func (d *snapshotReader) entry(db *database) {
 	k := kind(d.byte())
+	locked := k == kindString|lockBit
+	if locked {
+		k = kindString
+	}
 	key := d.string()
 	e := entry{deadline: d.varint(), version: d.uvarint(), token: d.uvarint()}
 	switch {
@@ -239,6 +253,9 @@ func (d *snapshotReader) entry(db *database) {
 		return
 	case k == kindString:
 		e.str = d.string()
+		if locked {
+			e.lock = d.lock()
+		}
 	default:
 		if e.obj = d.object(k, db.keys.hash); e.obj == nil || d.err != nil {
 			d.failf("key %q has a value of unknown kind %d", key, k)

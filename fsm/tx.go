@@ -157,8 +157,9 @@ func (t *Tx) stage(db int, key []byte, gone bool, e entry) {
 }
 
 // putIn stores e under key in database db. A key that is not there gets a new
-// fencing token, one that is there keeps its own.
+// fencing token, one that is there keeps its own. A lock does not outlast it.
 func (t *Tx) putIn(db int, key []byte, e entry) {
+	e.lock = nil
 	if old := t.findIn(db, key); old != nil {
 		e.token = old.token
 	} else {
@@ -216,7 +217,11 @@ func (t *Tx) setDeadline(key []byte, at int64) {
 	}
 	changed := *e
 	changed.deadline = at
-	t.putIn(t.db, key, changed)
+	if e.lock != nil {
+		changed.lock = e.lock.endAt(at)
+		changed.deadline = changed.lock.free(t.now())
+	}
+	t.stage(t.db, key, false, changed)
 	switch {
 	case at != 0:
 		t.notify(EventGeneric, "expire", key)

@@ -26,7 +26,8 @@ var complexities = byName(map[string]string{
 		command|count config|resetstat config|rewrite monitor wait role lolwut debug
 		slowlog|len latency|graph latency|history latency|doctor memory|doctor memory|malloc-stats memory|purge memory|stats
 		multi pubsub|numpat cluster|info cluster|myid cluster|keyslot script|kill script|debug
-		subscribe unsubscribe psubscribe punsubscribe ssubscribe sunsubscribe`,
+		subscribe unsubscribe psubscribe punsubscribe ssubscribe sunsubscribe
+		lock.acquire lock.check lock.force lock.info lock.release lock.renew`,
 	"O(M)": `
 		mget mset msetnx getrange substr bitfield bitfield_ro del unlink exists touch flushall flushdb copy
 		lpush lpushx rpush rpushx watch unwatch discard pubsub|numsub pubsub|shardnumsub
