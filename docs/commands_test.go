@@ -252,6 +252,10 @@ milliseconds of the cluster clock.
   exclusive (` + "`UPGRADE`" + `).
 * ` + "`DELAY`" + ` is for how long nobody gets the lock after its holder has lost it by time or by
   ` + "`LOCK.FORCE`" + `. A lock that is released is free at once.
+* ` + "`WAIT`" + ` is for how long the client waits for the lock, 0 for ever; without it, it does not. Who waits is
+  served in the order in which they came, whoever comes meanwhile: by the same entry that frees the lock, one
+  of them, or all readers up to the next that wants it alone. Only who holds it already gets it
+  at once. A client that is gone gets nothing. In ` + "`MULTI`" + ` nothing waits.
 * ` + "`LOCK.RENEW`, `LOCK.RELEASE`, `LOCK.CHECK` and `LOCK.FORCE`" + ` go by the token: a late one cannot
   touch a newer grant.
 * ` + "`META`" + ` is up to 4096 bytes that ` + "`LOCK.INFO`" + ` shows; at most 1000 share a lock.

@@ -3,15 +3,19 @@ package fsm
 import (
 	"math"
 	"math/big"
+	"strconv"
 
 	"phonond/redisproto/resp"
 )
 
 // BlockTimeout returns for how many milliseconds a call of a command with the flag
-// Blocking waits, 0 for ever, or the error that it is answered with. The number of
+// Blocking waits, 0 for ever and -1 not at all, or the error that it is answered with. The number of
 // arguments is one that the command's arity allows. As in Redis a fraction of a
 // millisecond counts as a whole one.
 func BlockTimeout(args [][]byte) (ms int64, fault resp.Value) {
+	if is(args[0], "LOCK.ACQUIRE") {
+		return lockWait(args), fault
+	}
 	at := len(args) - 1
 	if is(args[0], "BLMPOP") || is(args[0], "BZMPOP") {
 		at = 1
@@ -50,6 +54,9 @@ func (t *Table) Undo(args [][]byte, reply resp.Value) (undo [][]byte) {
 	cmd := t.Lookup(args)
 	if cmd == nil || reply.Kind != resp.Array || len(reply.Elems) < 2 {
 		return nil
+	}
+	if cmd.Name == lockAcquire {
+		return undoCommand("LOCK.RELEASE", string(args[1]), resp.Str(strconv.FormatInt(reply.Elems[0].Int, 10)))
 	}
 	key, taken := reply.Elems[0].Str, reply.Elems[1:]
 	switch cmd.Name {

@@ -56,6 +56,7 @@ func (m *Machine) reap(limit int) {
 		m.bury(db, first.key)
 		d.drop(d.keys.get([]byte(first.key)))
 		m.sum.deleted(db, first.key)
+		m.changed(db, first.key, true)
 		m.reaped++
 		if m.wanted&EventExpired != 0 {
 			m.events = append(m.events, Event{EventExpired, "expired", db, first.key})

@@ -12,9 +12,9 @@ import (
 // script has stored is held, with the token that the key got, and what LOCK.ACQUIRE
 // grants is a string for them.
 var lockCommands = group("lock",
-	write("lock.acquire", -4, 1, lockAcquireCmd, "key owner milliseconds [SHARED] [REENTRANT] [DELAY milliseconds] [META text]",
-		"Takes a lock for an owner: its fencing token, for how long it has it, and how often; nil if another has it.").
-		flags(command.DenyOOM|command.Fast|command.NoScript|command.Clock).refuse(lockAcquireRefuse),
+	write("lock.acquire", -4, 1, lockAcquireCmd, "key owner milliseconds [SHARED] [REENTRANT] [DELAY milliseconds] [META text] [WAIT milliseconds]",
+		"Takes a lock for an owner, or waits for it: its fencing token, for how long it has it, and how often; nil if another has it.").
+		flags(command.DenyOOM|command.NoScript|command.Clock|command.Blocking).refuse(lockAcquireRefuse),
 	write("lock.renew", 4, 1, lockRenewCmd, "key token milliseconds", "Lets who has a lock keep it from now on for so long: 1, or 0 if it was lost.").
 		flags(command.Fast|command.NoScript|command.Clock).refuse(lockRenewRefuse),
 	write("lock.release", 3, 1, lockReleaseCmd, "key token", "Releases a lock: how often it is still to be released, nil if it was lost.").
@@ -40,12 +40,13 @@ var (
 type lockRequest struct {
 	owner             string
 	ttl, delay        int64 // ms; delay -1 if it was not given
+	wait              int64 // ms, 0 for ever, -1 not at all
 	shared, reentrant bool
 	meta              *string
 }
 
 func parseLockRequest(v *View, args [][]byte) (q lockRequest, fault resp.Value) {
-	q = lockRequest{owner: string(args[2]), delay: -1}
+	q = lockRequest{owner: string(args[2]), delay: -1, wait: -1}
 	if q.ttl, fault = parseLockTTL(v, args[3]); fault.IsError() {
 		return q, fault
 	}
@@ -55,13 +56,17 @@ func parseLockRequest(v *View, args [][]byte) (q lockRequest, fault resp.Value) 
 			q.shared = true
 		case is(a, "REENTRANT"):
 			q.reentrant = true
-		case is(a, "DELAY") && i+1 < len(args):
+		case (is(a, "DELAY") || is(a, "WAIT")) && i+1 < len(args):
 			i++
 			n, ok := parseInt(args[i])
-			if !ok || n < 0 || n > math.MaxInt64/2 {
-				return q, resp.Err("ERR DELAY is not a number of milliseconds")
+			switch {
+			case !ok || n < 0 || n > math.MaxInt64/2:
+				return q, resp.Err("ERR DELAY and WAIT take a number of milliseconds")
+			case is(a, "DELAY"):
+				q.delay = n
+			default:
+				q.wait = n
 			}
-			q.delay = n
 		case is(a, "META") && i+1 < len(args):
 			i++
 			if len(args[i]) > maxMeta {
@@ -104,11 +109,27 @@ func (q *lockRequest) claim(v *View, key []byte) (l lock, at int, refusal resp.V
 			return l, at, resp.Err("ERR the lock was taken too often"), true
 		}
 	case !l.shared || !q.shared || len(l.holders) == 0: // it is held, or its delay is not over
-		return l, at, resp.Null, true
+		return l, at, resp.NullArray, true
 	case len(l.holders) >= maxHolders:
 		return l, at, resp.Err("ERR " + strconv.Itoa(maxHolders) + " share the lock already"), true
 	}
 	return l, at, refusal, false
+}
+
+// lockWait returns for how many milliseconds a LOCK.ACQUIRE waits, 0 for ever, -1 if it
+// does not.
+func lockWait(args [][]byte) int64 {
+	wait := int64(-1)
+	for i := 4; i+1 < len(args); i++ {
+		switch {
+		case is(args[i], "WAIT"):
+			i++
+			wait, _ = parseInt(args[i])
+		case is(args[i], "DELAY"), is(args[i], "META"):
+			i++
+		}
+	}
+	return wait
 }
 
 func lockAcquireCmd(t *Tx, args [][]byte) resp.Value {
@@ -118,8 +139,11 @@ func lockAcquireCmd(t *Tx, args [][]byte) resp.Value {
 	}
 	key := args[1]
 	l, at, refusal, refused := q.claim(&t.View, key)
-	if refused {
+	switch {
+	case refused:
 		return refusal
+	case at < 0 && l.shared && len(l.holders) > 0 && t.m.waitedFor(t.db, key):
+		return resp.NullArray // who waits for it alone comes first
 	}
 	l.delay = max(l.delay, q.delay)
 	var h holder

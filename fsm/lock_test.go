@@ -24,7 +24,7 @@ func TestLocks(t *testing.T) {
 		steps []any // a command, then its reply; a number of ms that pass
 	}{
 		{"one at a time", []any{
-			"LOCK.ACQUIRE k me 1000", grantOf(a, 1000, 1), "LOCK.ACQUIRE k you 1000", resp.Null, "SET k you NX", resp.Null, "GET k", resp.Str("me"),
+			"LOCK.ACQUIRE k me 1000", grantOf(a, 1000, 1), "LOCK.ACQUIRE k you 1000", resp.NullArray, "SET k you NX", resp.Null, "GET k", resp.Str("me"),
 			"PTTL k", resp.Int(1000), "LOCK.CHECK k " + tok(a), resp.Int(1), "LOCK.CHECK k " + tok(b), resp.Int(0),
 			"LOCK.RELEASE k " + tok(b), resp.Null, "LOCK.RELEASE k " + tok(a), resp.Int(0), "EXISTS k", resp.Int(0),
 			"LOCK.ACQUIRE k you 500", grantOf(b, 500, 1), "LOCK.RELEASE k " + tok(a), resp.Null, "GET k", resp.Str("you"),
@@ -43,39 +43,39 @@ func TestLocks(t *testing.T) {
 			4000, "LOCK.CHECK k " + tok(b), resp.Int(1), "PTTL k", resp.Int(1000), "LOCK.RENEW k " + tok(b) + " 10", resp.Int(1), "PTTL k", resp.Int(10),
 		}},
 		{"shared", []any{
-			"LOCK.ACQUIRE k me 1000 SHARED", grantOf(a, 1000, 1), "LOCK.ACQUIRE k you 3000 SHARED", grantOf(b, 3000, 1), "LOCK.ACQUIRE k he 10", resp.Null,
+			"LOCK.ACQUIRE k me 1000 SHARED", grantOf(a, 1000, 1), "LOCK.ACQUIRE k you 3000 SHARED", grantOf(b, 3000, 1), "LOCK.ACQUIRE k he 10", resp.NullArray,
 			"LOCK.ACQUIRE k me 1000", upgrade, "PTTL k", resp.Int(3000), 1001, "LOCK.CHECK k " + tok(a), resp.Int(0), "LOCK.CHECK k " + tok(b), resp.Int(1),
 			"LOCK.ACQUIRE k me 10 SHARED", grantOf(b+1, 10, 1), "LOCK.RELEASE k " + tok(b), resp.Int(0), "GET k", resp.Str("me"), "PTTL k", resp.Int(10),
 			"LOCK.RELEASE k " + tok(b+1), resp.Int(0), "EXISTS k", resp.Int(0), "LOCK.ACQUIRE k me 1000", grantOf(b+2, 1000, 1),
 		}},
 		{"made shared", []any{
-			"LOCK.ACQUIRE k me 1000", grantOf(a, 1000, 1), "LOCK.ACQUIRE k you 1000 SHARED", resp.Null, "LOCK.ACQUIRE k me 1000 SHARED", grantOf(a, 1000, 1),
+			"LOCK.ACQUIRE k me 1000", grantOf(a, 1000, 1), "LOCK.ACQUIRE k you 1000 SHARED", resp.NullArray, "LOCK.ACQUIRE k me 1000 SHARED", grantOf(a, 1000, 1),
 			"LOCK.ACQUIRE k you 1000 SHARED", grantOf(b, 1000, 1), "LOCK.CHECK k " + tok(a), resp.Int(1),
 		}},
 		{"a delay after it is lost", []any{
 			"LOCK.ACQUIRE k me 1000 DELAY 500", grantOf(a, 1000, 1), 1001, "LOCK.CHECK k " + tok(a), resp.Int(0), "LOCK.RENEW k " + tok(a) + " 10", resp.Int(0),
-			"LOCK.ACQUIRE k me 10", resp.Null, "LOCK.ACQUIRE k you 10 SHARED", resp.Null, "SET k you NX", resp.Null, 499, "SET k you NX", resp.Null, 1, "LOCK.ACQUIRE k you 10", grantOf(b, 10, 1),
+			"LOCK.ACQUIRE k me 10", resp.NullArray, "LOCK.ACQUIRE k you 10 SHARED", resp.NullArray, "SET k you NX", resp.Null, 499, "SET k you NX", resp.Null, 1, "LOCK.ACQUIRE k you 10", grantOf(b, 10, 1),
 		}},
 		{"none after it is released", []any{
 			"LOCK.ACQUIRE k me 1000 DELAY 500", grantOf(a, 1000, 1), "LOCK.RELEASE k " + tok(a), resp.Int(0), "LOCK.ACQUIRE k you 10", grantOf(b, 10, 1),
 		}},
 		{"taken by force", []any{
 			"LOCK.ACQUIRE k me 1000 DELAY 500", grantOf(a, 1000, 1), "LOCK.FORCE k " + tok(b), resp.Int(0), "LOCK.FORCE k " + tok(a), resp.Int(1),
-			"LOCK.CHECK k " + tok(a), resp.Int(0), "LOCK.ACQUIRE k you 10", resp.Null, "PTTL k", resp.Int(500), 501, "LOCK.ACQUIRE k you 10 DELAY 0", grantOf(b, 10, 1),
+			"LOCK.CHECK k " + tok(a), resp.Int(0), "LOCK.ACQUIRE k you 10", resp.NullArray, "PTTL k", resp.Int(500), 501, "LOCK.ACQUIRE k you 10 DELAY 0", grantOf(b, 10, 1),
 			"LOCK.FORCE k " + tok(b), resp.Int(1), "EXISTS k", resp.Int(0),
 		}},
 		{"of another client's", []any{
-			"SET k me NX PX 1000", resp.OK, "LOCK.ACQUIRE k you 10", resp.Null, "LOCK.CHECK k " + tok(a), resp.Int(1), "LOCK.ACQUIRE k me 2000", grantOf(a, 2000, 1), "PTTL k", resp.Int(2000),
+			"SET k me NX PX 1000", resp.OK, "LOCK.ACQUIRE k you 10", resp.NullArray, "LOCK.CHECK k " + tok(a), resp.Int(1), "LOCK.ACQUIRE k me 2000", grantOf(a, 2000, 1), "PTTL k", resp.Int(2000),
 			"LOCK.RELEASE k " + tok(a), resp.Int(0), "SET k me NX", resp.OK, "LOCK.ACQUIRE k me 10", grantOf(b, -1, 1), "LOCK.FORCE k " + tok(b), resp.Int(1), "EXISTS k", resp.Int(0),
 		}},
 		{"for other clients", []any{
 			"LOCK.ACQUIRE k me 1000 DELAY 100", grantOf(a, 1000, 1), "PEXPIRE k 2000", resp.Int(1), "PTTL k", resp.Int(2100), "LOCK.ACQUIRE k me 10", grantOf(a, 2000, 1),
 			"PERSIST k", resp.Int(1), "LOCK.ACQUIRE k me 10", grantOf(a, -1, 1), "LOCK.RENEW k " + tok(a) + " 50", resp.Int(1), 51, "LOCK.CHECK k " + tok(a), resp.Int(0),
-			"DEL k", resp.Int(1), "LOCK.ACQUIRE k you 10", grantOf(b, 10, 1), "SET k other", resp.OK, "LOCK.ACQUIRE k you 10", resp.Null,
+			"DEL k", resp.Int(1), "LOCK.ACQUIRE k you 10", grantOf(b, 10, 1), "SET k other", resp.OK, "LOCK.ACQUIRE k you 10", resp.NullArray,
 		}},
 		{"under another name", []any{
 			"LOCK.ACQUIRE k me 1000 SHARED", grantOf(a, 1000, 1), "RENAME k l", resp.OK, "LOCK.CHECK l " + tok(a), resp.Int(0), "LOCK.CHECK l " + tok(b), resp.Int(1),
-			"LOCK.ACQUIRE l you 10 SHARED", resp.Null,
+			"LOCK.ACQUIRE l you 10 SHARED", resp.NullArray,
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -120,7 +120,7 @@ func TestLockFaults(t *testing.T) {
 		{"LOCK.RENEW k 1 -5", "ERR invalid expire time in lock command: it has to be at least 1 ms"},
 		{"LOCK.ACQUIRE k me 10 NX", "ERR syntax error"},
 		{"LOCK.ACQUIRE k me 10 DELAY", "ERR syntax error"},
-		{"LOCK.ACQUIRE k me 10 DELAY -1", "ERR DELAY is not a number of milliseconds"},
+		{"LOCK.ACQUIRE k me 10 DELAY -1", "ERR DELAY and WAIT take a number of milliseconds"},
 		{"LOCK.ACQUIRE k me 10 META " + long, "ERR META is longer than 4096 bytes"},
 		{"LOCK.RENEW k me 10", "ERR the token is not a number"},
 		{"LOCK.CHECK k -1", "ERR the token is not a number"},

@@ -31,10 +31,11 @@ type Config struct {
 	// Events says which classes of events somebody wants to hear of; it is asked once
 	// an entry. It may be nil, for none.
 	Events func() EventClass
-	// Changed is told of every key that a command has stored something under, when
-	// that is so. It may be nil.
-	Changed func(db int, key string)
-	// Swapped is told of databases that have changed places. It may be nil.
+	// Changed is told of every key that something was stored under, or that has gone,
+	// when that is so. It may be nil.
+	Changed func(db int, key string, gone bool)
+	// Swapped is told of databases that have changed places, or of one that was emptied.
+	// It may be nil.
 	Swapped func(a, b int)
 }
 
@@ -64,6 +65,7 @@ type Machine struct {
 	recent  []checkpoint  // by index, modulo recentDigests
 	wanted  EventClass    // the events that this entry gathers
 	events  []Event       // those of the last entry
+	lined   []dbKey       // locks that some in this entry wait for in vain
 	tx      Tx
 
 	reaped int64 // keys that have expired, for INFO
@@ -95,6 +97,7 @@ func (m *Machine) Apply(index, term uint64, e *Entry) ([]Outcome, error) {
 		return nil, err
 	}
 	m.gather()
+	m.lined = m.lined[:0]
 	a := applying{Machine: m, outcomes: make([]Outcome, len(e.Requests))}
 	if e.Term != term || e.Epoch != m.epoch {
 		// A leader that lost its term or its group's epoch before the entry was in
@@ -194,6 +197,9 @@ func (m *Machine) flushDB(db int) {
 	}
 	m.ks[db] = newDatabase(m.hasher())
 	m.sum.flushed(db)
+	if m.cfg.Swapped != nil {
+		m.cfg.Swapped(db, db)
+	}
 }
 
 func (m *Machine) swapDBs(a, b int) {

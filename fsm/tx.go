@@ -301,14 +301,13 @@ func (t *Tx) commit() {
 				d.drop(c.old)
 			}
 			m.sum.deleted(c.db, c.key)
+			m.changed(c.db, c.key, true)
 			continue
 		}
 		c.entry.version = m.version
 		d.put(c.key, c.old, c.entry)
 		m.sum.stored(c.db, c.key, &c.entry)
-		if m.cfg.Changed != nil {
-			m.cfg.Changed(c.db, c.key)
-		}
+		m.changed(c.db, c.key, false)
 	}
 	m.counter += t.tokens
 	m.events = append(m.events, t.events...)
@@ -319,6 +318,12 @@ func (t *Tx) commit() {
 	for _, s := range t.scripts {
 		m.scripts.add(s.sha, s.text)
 		m.sum.scriptLoaded(s.sha)
+	}
+}
+
+func (m *Machine) changed(db int, key string, gone bool) {
+	if m.cfg.Changed != nil {
+		m.cfg.Changed(db, key, gone)
 	}
 }
 

@@ -17,16 +17,20 @@ type waiter struct {
 }
 
 // wanted is what a call of a blocking command waits for: a kind of thing under some of
-// its arguments.
+// its arguments, or the lock there.
 type wanted struct {
 	kind     kind
+	lock     bool
 	first, n int
 }
 
 func wantedBy(args [][]byte) wanted {
 	w := wanted{kind: kindList}
 	name := nameOf(args)
-	if strings.HasPrefix(name, "bz") {
+	switch {
+	case name == lockAcquire && len(args) > 3:
+		w.lock = true
+	case strings.HasPrefix(name, "bz"):
 		w.kind = kindZSet
 	}
 	w.first, w.n = awaitedRange(name, args)
@@ -39,10 +43,14 @@ func wantedBy(args [][]byte) wanted {
 func (a *applying) serve() {
 	for len(a.waiters) > 0 && a.served != a.version {
 		a.served = a.version
+		a.lined = a.lined[:0]
 		for i := 0; i < len(a.waiters); i++ {
 			w := &a.waiters[i]
 			c, ok := a.ready(w.request.Calls[0], w.wanted)
 			if !ok {
+				if w.lock {
+					a.lined = append(a.lined, lockKey(w.request.Calls[0]))
+				}
 				continue
 			}
 			reply, _ := a.call(&c)
@@ -74,6 +82,44 @@ func (m *Machine) Ready(c command.Call) bool {
 	return ok
 }
 
+const lockAcquire = "lock.acquire"
+
+// AwaitsLock reports whether a call of a blocking command waits for a lock, and whether
+// it would share it.
+func AwaitsLock(c command.Call) (lock, shares bool) {
+	if c.Spec == nil || c.Spec.Name != lockAcquire || len(c.Args) < 4 {
+		return false, false
+	}
+	q, _ := parseLockRequest(&View{m: &Machine{}}, c.Args)
+	return true, q.shared
+}
+
+func lockKey(c command.Call) dbKey { return dbKey{c.DB, string(c.Args[1])} }
+
+// waitedFor reports whether anybody in the entry waits for a lock that others have.
+func (m *Machine) waitedFor(db int, key []byte) bool {
+	return slices.ContainsFunc(m.lined, func(k dbKey) bool { return k.db == db && k.key == string(key) })
+}
+
+// Holds reports whether the owner in a LOCK.ACQUIRE has the lock already: then it gets it
+// whoever waits. The caller holds off Apply.
+func (m *Machine) Holds(c command.Call) bool {
+	l, _, _ := (&View{m: m, db: c.DB}).lockUnder(c.Args[1])
+	return l.byOwner(string(c.Args[2])) >= 0
+}
+
+// lockReady reports whether a LOCK.ACQUIRE that waits gets the lock. Nobody overtakes who
+// waits for it already, but for a holder.
+func (m *Machine) lockReady(c command.Call) bool {
+	v := View{m: m, db: c.DB}
+	q, fault := parseLockRequest(&v, c.Args)
+	if fault.IsError() {
+		return false
+	}
+	_, at, _, refused := q.claim(&v, c.Args[1])
+	return !refused && (at >= 0 || !m.waitedFor(c.DB, c.Args[1]))
+}
+
 // Poppable reports whether a key holds anything that blocking commands take. The caller
 // holds off Apply.
 func (m *Machine) Poppable(db int, key string) bool {
@@ -84,6 +130,9 @@ func (m *Machine) Poppable(db int, key string) bool {
 // ready returns the call that takes what a waiting call waits for, with only the key
 // that has it: one that holds something else is no fault of those who wait.
 func (m *Machine) ready(c command.Call, w wanted) (taking command.Call, ok bool) {
+	if w.lock {
+		return c, m.lockReady(c)
+	}
 	v := View{m: m, db: c.DB}
 	for i := w.first; i < w.first+w.n; i++ {
 		if e := v.find(c.Args[i]); e != nil && e.kind() == w.kind {
@@ -115,7 +164,7 @@ func awaitedRange(name string, args [][]byte) (first, n int) {
 			return 0, 0
 		}
 		return 3, int(keys)
-	case "blmove", "brpoplpush": // from to ...
+	case "blmove", "brpoplpush", lockAcquire: // from to ...
 		return 1, min(len(args)-1, 1)
 	default: // key [key ...] timeout
 		return 1, max(len(args)-2, 0)

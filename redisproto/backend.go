@@ -29,8 +29,9 @@ type Backend interface {
 	// an array of theirs; [resp.NilArray] if a watched key has another version now, and
 	// nothing was done; or an error, such as for keys of several groups.
 	Exec(ctx context.Context, watched []command.KeyVersion, calls []command.Call) resp.Value
-	// Timeout returns how long a call of a blocking command may wait, 0 for ever. With
-	// a fault there is nothing to wait for: Do answers the call with the right error.
+	// Timeout returns how long a call of a blocking command may wait, 0 for ever, and
+	// below 0 if it does not: Do executes it. With a fault Do answers it with the right
+	// error.
 	Timeout(call command.Call) (timeout time.Duration, fault resp.Value)
 	// Wait executes a call of a blocking command. While there is nothing for it, it
 	// waits: those who wait for a key are served in the order in which they came. ok is

@@ -54,10 +54,10 @@ func (c *Client) block(timeout time.Duration, f func(ctx context.Context)) (caus
 }
 
 // await executes a call of a blocking command. It reports false for one that has to be
-// executed as any other, for its arguments are wrong.
+// executed as any other, for it does not wait or its arguments are wrong.
 func (c *Client) await(call command.Call) bool {
 	timeout, fault := c.srv.backend.Timeout(call)
-	if fault.IsError() {
+	if fault.IsError() || timeout < 0 {
 		return false
 	}
 	c.settle()

@@ -47,12 +47,17 @@ func (g *Group) Wait(w *Wait) {
 	replies, replied := g.machine.Replied(w.Origin, w.Seq)
 	refusal, refused := g.machine.Refuse(w.Call)
 	refused = refused && refusal.IsError()
-	ready := g.machine.Ready(w.Call)
+	ready := g.ready(w)
 	// Who waits must not find out only when it is to be served: it would have to come
 	// again, and to others that is later.
 	unknown := !w.Over && !g.machine.Knows(w.Origin)
 	known, last, tell := false, (*waiter)(nil), func() {}
-	if !replied && !unknown {
+	switch lock, _ := fsm.AwaitsLock(w.Call); {
+	case replied, unknown:
+	case lock && ready && !refused && why == nil && !w.Over:
+		last, tell = g.waiters.addLast(w, request)
+		known = true
+	default:
 		// Not before the lock is let go of could an entry bring what w waits for.
 		known, last, tell = g.waiters.add(w, request, ready, refused || why != nil)
 	}
@@ -90,7 +95,7 @@ func (g *Group) endOver(w *Wait, request []byte, err error) {
 	g.mu.RLock()
 	replies, replied := g.machine.Replied(w.Origin, w.Seq)
 	refusal, refused := g.machine.Refuse(w.Call)
-	ready := g.machine.Ready(w.Call)
+	ready := g.ready(w)
 	last, tell := (*waiter)(nil), func() {}
 	if !replied && ready {
 		last, tell = g.waiters.addLast(w, request)
@@ -109,6 +114,20 @@ func (g *Group) endOver(w *Wait, request []byte, err error) {
 	}
 }
 
+// ready reports whether there is something for w: for a lock, nobody waits before it,
+// unless it is for one of its holders. The caller holds off Apply.
+func (g *Group) ready(w *Wait) bool {
+	if !g.machine.Ready(w.Call) {
+		return false
+	}
+	lock, _ := fsm.AwaitsLock(w.Call)
+	if !lock || g.machine.Holds(w.Call) {
+		return true
+	}
+	next := g.waiters.nextForLock(awaitedKeys(w.Call)[0], g.machine.Holds)
+	return next == nil || next == w
+}
+
 // Waiters returns how many wait.
 func (g *Group) Waiters() int { return int(g.waiters.count.Load()) }
 
@@ -116,7 +135,7 @@ func (g *Group) Waiters() int { return int(g.waiters.count.Load()) }
 // what is there, or ErrCancelled.
 func (g *Group) EndWait(w *Wait) {
 	g.mu.RLock()
-	last, answered := g.waiters.cancel(w, g.machine.Ready(w.Call))
+	last, answered := g.waiters.cancel(w, g.ready(w))
 	g.mu.RUnlock()
 	if answered {
 		w.Reply(noReply, ErrCancelled)
@@ -153,7 +172,8 @@ func (g *Group) offerChanged() {
 	left := keys[:0]
 	g.mu.RLock()
 	for _, k := range keys {
-		if g.machine.Poppable(k.db, k.key) {
+		next := g.waiters.nextForLock(k, g.machine.Holds)
+		if g.machine.Poppable(k.db, k.key) || next != nil && g.machine.Ready(next.Call) {
 			left = append(left, k)
 		}
 	}
@@ -185,6 +205,7 @@ func (g *Group) attend(calls []*Call, offered []dbKey) []*Call {
 	a := t.attend()
 	for _, k := range offered {
 		a.take(t.byKey[k], maxOffered)
+		a.takeForLock(t.locks[k])
 	}
 	var keys [][]byte
 	for _, c := range calls {
@@ -199,15 +220,24 @@ func (g *Group) attend(calls []*Call, offered []dbKey) []*Call {
 				for _, line := range t.byKey {
 					a.take(line, maxOffered)
 				}
+				for _, line := range t.locks {
+					a.takeForLock(line)
+				}
+			case "flushall", "flushdb":
+				for _, line := range t.locks {
+					a.takeForLock(line)
+				}
 			case "move", "copy": // to another database
 				for db := range fsm.Databases {
 					a.take(t.byKey[dbKey{db, string(keys[len(keys)-1])}], 1)
 				}
 			}
 			for _, key := range keys {
-				if line := t.byKey[dbKey{call.DB, string(key)}]; line != nil {
+				k := dbKey{call.DB, string(key)}
+				if line := t.byKey[k]; line != nil {
 					a.take(line, max(len(call.Args)-2, 1)) // RPUSH key element element ...
 				}
+				a.takeForLock(t.locks[k])
 			}
 		}
 	}

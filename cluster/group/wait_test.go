@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -22,7 +23,7 @@ func TestSwappedDatabasesAreOfferedToThoseWhoWait(t *testing.T) {
 		c.DB = db
 		w.add(&Wait{Origin: 1, Seq: uint64(db), Call: c}, nil, false, false)
 	}
-	w.changed(2, "c")
+	w.changed(2, "c", false)
 	w.swapped(0, 2)
 	if want := map[dbKey]struct{}{{0, "a"}: {}, {2, "c"}: {}}; !maps.Equal(w.ready, want) {
 		t.Fatalf("ready are %v, want %v", w.ready, want)
@@ -71,6 +72,8 @@ func (w *waitingTest) answer() string {
 			return out.err.Error()
 		case v.IsError():
 			return v.Str
+		case v.Kind == resp.Array && v.Elems[1].Kind == resp.Integer: // a lock, for how long
+			return strconv.FormatInt(v.Elems[1].Int, 10)
 		case v.Kind == resp.Array:
 			return v.Elems[1].Str
 		default:

@@ -23,6 +23,8 @@ type dbKey struct {
 type waiter struct {
 	*Wait    // the last one with its id: where it comes from now. Nil if it is answered
 	id       waitID
+	lock     bool    // it waits for a lock
+	shares   bool    // and would share it
 	keys     []dbKey // what it waits for
 	fills    []dbKey // other keys of its call: where it puts what it takes
 	request  []byte  // encoded
@@ -36,6 +38,7 @@ type waiterTable struct {
 	mu       sync.Mutex
 	byID     map[waitID]*waiter
 	byKey    map[dbKey][]*waiter // in the order in which they began to wait
+	locks    map[dbKey][]*waiter // the same of those who wait for locks
 	ready    map[dbKey]struct{}  // something was stored under them in the entry that is applied now
 	attended uint64              // counts entries
 }
@@ -88,11 +91,12 @@ func (t *waiterTable) addLast(w *Wait, request []byte) (last *waiter, tell func(
 // enter makes a waiter. The lock is held.
 func (t *waiterTable) enter(w *Wait, id waitID, request []byte) *waiter {
 	if t.byID == nil {
-		t.byID, t.byKey = map[waitID]*waiter{}, map[dbKey][]*waiter{}
+		t.byID, t.byKey, t.locks = map[waitID]*waiter{}, map[dbKey][]*waiter{}, map[dbKey][]*waiter{}
 	}
 	keys := awaitedKeys(w.Call)
 	all, _ := w.Call.Spec.Keys(nil, w.Call.Args)
 	added := &waiter{Wait: w, id: id, keys: keys, fills: distinct(w.Call.DB, all, keys), request: request}
+	added.lock, added.shares = fsm.AwaitsLock(w.Call)
 	t.byID[id] = added
 	t.queue(added)
 	return added
@@ -138,15 +142,24 @@ func (t *waiterTable) end(w *waiter, ready bool) (last *waiter, answered bool) {
 // queue puts a waiter in the lines of its keys: mostly at their ends; not so if it has
 // waited at another leader before. The lock is held.
 func (t *waiterTable) queue(w *waiter) {
+	lines := t.lines(w)
 	for _, k := range w.keys {
-		line := t.byKey[k]
+		line := lines[k]
 		i := len(line)
 		for i > 0 && w.Since.Before(line[i-1].Since) {
 			i--
 		}
-		t.byKey[k] = slices.Insert(line, i, w)
+		lines[k] = slices.Insert(line, i, w)
 	}
 	t.count.Add(1)
+}
+
+// lines are those that a waiter stands in.
+func (t *waiterTable) lines(w *waiter) map[dbKey][]*waiter {
+	if w.lock {
+		return t.locks
+	}
+	return t.byKey
 }
 
 // answered takes a waiter out of the lines, and out of the table unless an entry has
@@ -155,12 +168,13 @@ func (t *waiterTable) answered(w *waiter) *Wait {
 	told := w.Wait
 	if told != nil {
 		w.Wait = nil
+		lines := t.lines(w)
 		for _, k := range w.keys {
-			line := slices.DeleteFunc(t.byKey[k], func(o *waiter) bool { return o == w })
+			line := slices.DeleteFunc(lines[k], func(o *waiter) bool { return o == w })
 			if len(line) == 0 {
-				delete(t.byKey, k)
+				delete(lines, k)
 			} else {
-				t.byKey[k] = line
+				lines[k] = line
 			}
 		}
 		t.count.Add(-1)
@@ -211,33 +225,49 @@ func (t *waiterTable) clear() []*Wait {
 			left = append(left, w.Wait)
 		}
 	}
-	t.byID, t.byKey, t.ready = nil, nil, nil
+	t.byID, t.byKey, t.locks, t.ready = nil, nil, nil, nil
 	t.count.Store(0)
 	return left
 }
 
-// changed notes that something was stored under a key, while an entry is applied.
-func (t *waiterTable) changed(db int, key string) {
+// changed notes that something was stored under a key, or that it has gone, while an
+// entry is applied.
+func (t *waiterTable) changed(db int, key string, gone bool) {
 	if t.count.Load() == 0 {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if k := (dbKey{db, key}); t.byKey[k] != nil {
+	if k := (dbKey{db, key}); !gone && t.byKey[k] != nil || t.locks[k] != nil {
 		t.note(k)
 	}
 }
 
-// swapped notes that two databases have changed places: what somebody waits for may
-// have been in the other.
+// swapped notes that two databases have changed places, or that one was emptied: what
+// somebody waits for may have been in the other.
 func (t *waiterTable) swapped(a, b int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for k := range t.byKey {
-		if k.db == a || k.db == b {
-			t.note(k)
+	for _, lines := range []map[dbKey][]*waiter{t.byKey, t.locks} {
+		for k := range lines {
+			if k.db == a || k.db == b {
+				t.note(k)
+			}
 		}
 	}
+}
+
+// nextForLock returns who is the first to wait for a lock, nil for nobody: one that holds
+// it has got it by now.
+func (t *waiterTable) nextForLock(k dbKey, holds func(command.Call) bool) *Wait {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, w := range t.locks[k] {
+		if !w.Over && !holds(w.Call) {
+			return w.Wait
+		}
+	}
+	return nil
 }
 
 func (t *waiterTable) note(k dbKey) {
@@ -271,7 +301,10 @@ func (t *waiterTable) awaited(calls []command.Call) bool {
 	defer t.mu.Unlock()
 	return slices.ContainsFunc(calls, func(c command.Call) bool {
 		keys, _ := c.Spec.Keys(nil, c.Args)
-		return slices.ContainsFunc(keys, func(key []byte) bool { return t.byKey[dbKey{c.DB, string(key)}] != nil })
+		return slices.ContainsFunc(keys, func(key []byte) bool {
+			k := dbKey{c.DB, string(key)}
+			return t.byKey[k] != nil || t.locks[k] != nil
+		})
 	})
 }
 
@@ -308,6 +341,16 @@ func (a *attendance) take(line []*waiter, n int) {
 			a.take(a.t.byKey[k], 1)
 		}
 	}
+}
+
+// takeForLock takes those of a line for a lock who may get it at once: one, or all who
+// share it before the first who does not.
+func (a *attendance) takeForLock(line []*waiter) {
+	n := 1
+	for n < len(line) && line[n-1].shares && line[n].shares {
+		n++
+	}
+	a.take(line, n)
 }
 
 // sorted returns them by age.
