@@ -142,7 +142,7 @@ func lockAcquireCmd(t *Tx, args [][]byte) resp.Value {
 	switch {
 	case refused:
 		return refusal
-	case at < 0 && l.shared && len(l.holders) > 0 && t.m.waitedFor(t.db, key):
+	case at < 0 && l.shared && len(l.holders) > 0 && among(t.m.lined, t.db, key):
 		return resp.NullArray // who waits for it alone comes first
 	}
 	l.delay = max(l.delay, q.delay)

@@ -46,7 +46,7 @@ func (a *applying) serve() {
 		a.lined = a.lined[:0]
 		for i := 0; i < len(a.waiters); i++ {
 			w := &a.waiters[i]
-			c, ok := a.ready(w.request.Calls[0], w.wanted)
+			c, ok := a.ready(w.request.Calls[0], w.wanted, a.lined)
 			if !ok {
 				if w.lock {
 					a.lined = append(a.lined, lockKey(w.request.Calls[0]))
@@ -78,7 +78,7 @@ const noVersion = ^uint64(0)
 // Ready reports whether there is something for a call of a blocking command that
 // waits. The caller holds off Apply.
 func (m *Machine) Ready(c command.Call) bool {
-	_, ok := m.ready(c, wantedBy(c.Args))
+	_, ok := m.ready(c, wantedBy(c.Args), nil)
 	return ok
 }
 
@@ -96,9 +96,9 @@ func AwaitsLock(c command.Call) (lock, shares bool) {
 
 func lockKey(c command.Call) dbKey { return dbKey{c.DB, string(c.Args[1])} }
 
-// waitedFor reports whether anybody in the entry waits for a lock that others have.
-func (m *Machine) waitedFor(db int, key []byte) bool {
-	return slices.ContainsFunc(m.lined, func(k dbKey) bool { return k.db == db && k.key == string(key) })
+// among reports whether a key is in a list.
+func among(list []dbKey, db int, key []byte) bool {
+	return slices.ContainsFunc(list, func(k dbKey) bool { return k.db == db && k.key == string(key) })
 }
 
 // Holds reports whether the owner in a LOCK.ACQUIRE has the lock already: then it gets it
@@ -108,16 +108,16 @@ func (m *Machine) Holds(c command.Call) bool {
 	return l.byOwner(string(c.Args[2])) >= 0
 }
 
-// lockReady reports whether a LOCK.ACQUIRE that waits gets the lock. Nobody overtakes who
-// waits for it already, but for a holder.
-func (m *Machine) lockReady(c command.Call) bool {
+// lockReady reports whether a LOCK.ACQUIRE that waits gets the lock, if others wait in
+// vain for those in line. Nobody overtakes them, but for a holder.
+func (m *Machine) lockReady(c command.Call, line []dbKey) bool {
 	v := View{m: m, db: c.DB}
 	q, fault := parseLockRequest(&v, c.Args)
 	if fault.IsError() {
 		return false
 	}
 	_, at, _, refused := q.claim(&v, c.Args[1])
-	return !refused && (at >= 0 || !m.waitedFor(c.DB, c.Args[1]))
+	return !refused && (at >= 0 || !among(line, c.DB, c.Args[1]))
 }
 
 // Poppable reports whether a key holds anything that blocking commands take. The caller
@@ -129,9 +129,9 @@ func (m *Machine) Poppable(db int, key string) bool {
 
 // ready returns the call that takes what a waiting call waits for, with only the key
 // that has it: one that holds something else is no fault of those who wait.
-func (m *Machine) ready(c command.Call, w wanted) (taking command.Call, ok bool) {
+func (m *Machine) ready(c command.Call, w wanted, line []dbKey) (taking command.Call, ok bool) {
 	if w.lock {
-		return c, m.lockReady(c)
+		return c, m.lockReady(c, line)
 	}
 	v := View{m: m, db: c.DB}
 	for i := w.first; i < w.first+w.n; i++ {

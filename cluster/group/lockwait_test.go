@@ -167,6 +167,32 @@ func TestALockIsNotGivenToWhoIsGone(t *testing.T) {
 	})
 }
 
+// A writer that waits no more does not keep the readers behind it waiting.
+func TestReadersGoOnWhenAWriterGivesUp(t *testing.T) {
+	for _, how := range []string{"cancelled", "over", "over at another connection"} {
+		t.Run(how, func(t *testing.T) {
+			waitRig(t, func(r *rig, n *replica) {
+				n.take("r1", "60000", "SHARED")
+				writer, reader, last := n.lockWait(1, "w", "60000"), n.lockWait(2, "r2", "60000", "SHARED"), n.lockWait(3, "w2", "60000")
+				switch how {
+				case "cancelled":
+					n.CancelWait(writer.Wait)
+				case "over":
+					n.EndWait(writer.Wait)
+				default:
+					again := newWait(1, "LOCK.ACQUIRE", "k", "w", "60000", "WAIT", "0")
+					again.Over = true
+					n.Wait(again.Wait)
+				}
+				reader.want(t, "60000")
+				last.want(t, "")
+				n.CancelWait(last.Wait)
+				n.lockWait(4, "r3", "60000", "SHARED").want(t, "60000")
+			})
+		})
+	}
+}
+
 func TestFreeLockIsTakenAtOnce(t *testing.T) {
 	waitRig(t, func(r *rig, n *replica) {
 		index, _ := n.Digest()

@@ -68,6 +68,7 @@ func (g *Group) Wait(w *Wait) {
 		w.Reply(replies[0], nil)
 	case known:
 		g.serveLast(last)
+		g.offerChanged()
 	case unknown:
 		w.Reply(noReply, ErrUnknownOrigin)
 	case w.Over:
@@ -139,6 +140,7 @@ func (g *Group) EndWait(w *Wait) {
 	g.mu.RUnlock()
 	if answered {
 		w.Reply(noReply, ErrCancelled)
+		g.offerChanged()
 	}
 	g.serveLast(last)
 }
@@ -148,6 +150,7 @@ func (g *Group) EndWait(w *Wait) {
 func (g *Group) CancelWait(w *Wait) {
 	if _, answered := g.waiters.cancel(w, false); answered {
 		w.Reply(noReply, ErrCancelled)
+		g.offerChanged()
 	}
 }
 
@@ -163,7 +166,8 @@ func (g *Group) serveLast(w *waiter) {
 	}
 }
 
-// offerChanged offers what the entry that was just applied has left behind.
+// offerChanged offers what the entry that was just applied has left behind, or who has
+// given up.
 func (g *Group) offerChanged() {
 	keys := g.waiters.takeReady()
 	if len(keys) == 0 || g.lead.Load() == nil {
@@ -262,6 +266,9 @@ func (g *Group) served(w *waiter, replies []resp.Value, err error) {
 		told.Reply(noReply, err)
 	default:
 		told.Reply(replies[0], nil)
+	}
+	if nothing && told != nil {
+		g.offerChanged()
 	}
 }
 

@@ -171,11 +171,14 @@ func (t *waiterTable) answered(w *waiter) *Wait {
 		lines := t.lines(w)
 		for _, k := range w.keys {
 			line := slices.DeleteFunc(lines[k], func(o *waiter) bool { return o == w })
-			if len(line) == 0 {
+			switch {
+			case len(line) == 0:
 				delete(lines, k)
-			} else {
-				lines[k] = line
+				continue
+			case w.lock:
+				t.note(k) // the next may have waited for it alone
 			}
+			lines[k] = line
 		}
 		t.count.Add(-1)
 	}
