@@ -36,7 +36,7 @@ func (n *Node) commands() []redisproto.Command {
 	info := row("info", -1, "[section [section ...]]", "Facts about the node in the form that Redis tools read.", n.info)
 	info.Flags = command.Local | command.Stale | command.Loading
 	info.Group, info.Since = "server", "1.0.0"
-	return []redisproto.Command{
+	return append(n.sessionCommands(), []redisproto.Command{
 		info,
 		n.clusterCommands(),
 		row("phonon.members", 1, "", "The nodes of the cluster and how this node sees them.", n.whenUp(n.members)),
@@ -45,7 +45,7 @@ func (n *Node) commands() []redisproto.Command {
 		row("phonon.status", 1, "", "The cluster at a glance, as seen from this node.", n.whenUp(n.status)),
 		row("phonon.digest", -1, "[group]", "The digest of every replica after the last entry it has applied.", n.whenUp(n.digests)),
 		row("phonon.transfer-leader", -2, "group [node]", "Gives the lead of a group to a node, or to the most advanced voter.", n.whenUp(n.transferLeader)),
-	}
+	}...)
 }
 
 // whenUp answers for a node that has not found its cluster yet.

@@ -21,7 +21,7 @@ func (b backend) Specs() []*command.Spec { return dataCommands.Specs() }
 
 func (b backend) Do(ctx context.Context, calls []command.Call) []resp.Value {
 	if r := b.n.router.Load(); r != nil {
-		return r.Do(ctx, calls)
+		return b.n.doHeld(ctx, r, calls)
 	}
 	replies := make([]resp.Value, len(calls))
 	for i := range replies {
@@ -48,6 +48,11 @@ func (b backend) Watch(ctx context.Context, db int, keys [][]byte) ([]command.Ke
 
 func (b backend) Exec(ctx context.Context, watched []command.KeyVersion, calls []command.Call) resp.Value {
 	if r := b.n.router.Load(); r != nil {
+		for _, refusal := range b.n.held.Ready(ctx, calls) {
+			if refusal.IsError() {
+				return refusal
+			}
+		}
 		return r.Exec(ctx, watched, calls)
 	}
 	return b.n.loading()
@@ -61,6 +66,9 @@ func (b backend) Timeout(call command.Call) (time.Duration, resp.Value) {
 
 func (b backend) Wait(ctx context.Context, call command.Call) (resp.Value, bool) {
 	if r := b.n.router.Load(); r != nil {
+		if refusals := b.n.held.Ready(ctx, []command.Call{call}); refusals != nil {
+			return refusals[0], true
+		}
 		return r.Wait(ctx, call)
 	}
 	return b.n.loading(), true

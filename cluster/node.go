@@ -25,6 +25,7 @@ import (
 	"phonond/cluster/mux"
 	"phonond/cluster/placement"
 	"phonond/cluster/route"
+	"phonond/cluster/session"
 	"phonond/fsm"
 	"phonond/fsm/system"
 	"phonond/redisproto"
@@ -87,6 +88,7 @@ type Node struct {
 	state   atomic.Pointer[system.State] // what the system group said last
 	table   atomic.Pointer[route.Table]
 	router  atomic.Pointer[route.Router] // nil until the node has its groups
+	held    *session.Sessions            // set before router is
 	ports   atomic.Bool                  // mux and gossip are there
 	groups  map[string]*group.Group      // complete before router is set
 	bus     *bus
@@ -250,6 +252,7 @@ func (n *Node) openRouter() {
 		},
 		Query: n.answerQuery, Receive: n.bus.receive, Timeout: n.cfg.Config.RequestTimeout, Log: n.log,
 	})
+	n.openSessions(r)
 	ln := n.mux.Handle(mux.Link, "")
 	n.tasks.Go(func() { r.Serve(ln) })
 	n.router.Store(r)

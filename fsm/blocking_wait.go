@@ -13,8 +13,8 @@ import (
 // arguments is one that the command's arity allows. As in Redis a fraction of a
 // millisecond counts as a whole one.
 func BlockTimeout(args [][]byte) (ms int64, fault resp.Value) {
-	if is(args[0], "LOCK.ACQUIRE") {
-		return lockWait(args), fault
+	if takesTurns(nameOf(args)) {
+		return turnWait(args), fault
 	}
 	at := len(args) - 1
 	if is(args[0], "BLMPOP") || is(args[0], "BZMPOP") {
@@ -55,8 +55,8 @@ func (t *Table) Undo(args [][]byte, reply resp.Value) (undo [][]byte) {
 	if cmd == nil || reply.Kind != resp.Array || len(reply.Elems) < 2 {
 		return nil
 	}
-	if cmd.Name == lockAcquire {
-		return undoCommand("LOCK.RELEASE", string(args[1]), resp.Str(strconv.FormatInt(reply.Elems[0].Int, 10)))
+	if takesTurns(cmd.Name) {
+		return undoTurn(args, reply)
 	}
 	key, taken := reply.Elems[0].Str, reply.Elems[1:]
 	switch cmd.Name {
@@ -98,4 +98,20 @@ func reversed(elems []resp.Value) []resp.Value {
 		back[len(elems)-1-i] = e
 	}
 	return back
+}
+
+// undoTurn gives back what a call has got by its turn.
+func undoTurn(args [][]byte, reply resp.Value) [][]byte {
+	switch t := turnOf(nobody, args).(type) {
+	case *claim:
+		name := "LOCK.RELEASE"
+		if t.semaphore {
+			name = "SEM.RELEASE"
+		}
+		undo := [][]byte{[]byte(name), t.all[0], strconv.AppendInt(nil, reply.Elems[0].Int, 10)}
+		return append(undo, t.all[1:]...)
+	case *lastClaim:
+		return [][]byte{[]byte("REF.YIELD"), []byte(t.resource), strconv.AppendInt(nil, reply.Elems[2].Int, 10)}
+	}
+	return nil
 }

@@ -44,17 +44,27 @@ func (m *Machine) expired(e *entry) bool { return e.deadline != 0 && e.deadline 
 func (m *Machine) Reaped() int64 { return m.reaped }
 
 // reap removes up to limit keys whose deadline has passed, in the order of
-// deadline, database and key.
+// deadline, database and key, and holders that have lost what they share with others.
 func (m *Machine) reap(limit int) {
-	for range limit {
+	for limit > 0 {
+		first, db := m.ks.nextLapse()
+		if first.at == 0 || first.at >= m.clock {
+			break
+		}
+		m.lapse(db, first.key)
+		limit--
+	}
+	for ; limit > 0; limit-- {
 		first, db := m.ks.nextDeadline()
 		if first.at == 0 || first.at >= m.clock {
 			return
 		}
 		d := &m.ks[db]
+		n := d.keys.get([]byte(first.key))
+		m.loseAll(db, n)
 		m.version++
 		m.bury(db, first.key)
-		d.drop(d.keys.get([]byte(first.key)))
+		d.drop(n)
 		m.sum.deleted(db, first.key)
 		m.changed(db, first.key, true)
 		m.reaped++
@@ -62,4 +72,44 @@ func (m *Machine) reap(limit int) {
 			m.events = append(m.events, Event{EventExpired, "expired", db, first.key})
 		}
 	}
+}
+
+// lapse takes a key from those of its holders whose time is over. The key stays.
+func (m *Machine) lapse(db int, key string) {
+	t := &m.tx
+	t.reset(m, db)
+	e := t.find([]byte(key))
+	if e == nil { // it goes in the same entry
+		d := &m.ks[db]
+		n := d.keys.get([]byte(key))
+		d.lapses.Delete(deadline{n.val.lapse(), key})
+		return
+	}
+	t.lapsed([]byte(key), e)
+	changed := *e
+	l := e.lock.now(&t.View)
+	changed.lock = &l
+	t.stage(db, []byte(key), false, changed)
+	t.commit()
+}
+
+// lapsed tells of the holders of e whose time is over.
+func (t *Tx) lapsed(key []byte, e *entry) {
+	for i := range e.lock.holders {
+		if h := &e.lock.holders[i]; h.until != 0 && h.until < t.now() {
+			t.tell(expired, key, h, "")
+			t.took(h.session)
+		}
+	}
+}
+
+// loseAll tells of the holders of a key that goes as its time is over.
+func (m *Machine) loseAll(db int, n *node[entry]) {
+	if n.val.lock == nil {
+		return
+	}
+	t := &m.tx
+	t.reset(m, db)
+	t.lapsed([]byte(n.key), &n.val)
+	t.commit()
 }

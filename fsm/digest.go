@@ -32,6 +32,8 @@ const (
 	digestScriptsFlushed
 	digestCall
 	digestSwapped
+	digestSession
+	digestAudit
 )
 
 // begin starts an entry.

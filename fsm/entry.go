@@ -52,6 +52,9 @@ const (
 	// waits until the end of the entry for what the requests behind it bring, and no
 	// longer: the leader puts it into every entry that may bring something.
 	Wait RequestKind = 5
+	// Lead executes calls that the leader makes by itself, such as the end of a session.
+	// They have no id: what becomes of them is to be seen in the state.
+	Lead RequestKind = 6
 )
 
 // Request is what one connection asked for at once. Its id (Origin, Seq) makes
@@ -311,7 +314,7 @@ func (d *decoder) request(r *Request) {
 	switch r.Kind {
 	case OpenOrigin:
 		r.Node = string(d.bytes())
-	case Run, Exec, Effects, Wait:
+	case Run, Exec, Effects, Wait, Lead:
 		r.Reads = several(d, minReadVersion, (*decoder).readVersion)
 		r.Calls = d.calls()
 	default:

@@ -12,7 +12,7 @@ import (
 func (m *Machine) Fork(stamp, wall int64) *Machine {
 	f := m.clone()
 	f.advance(&Entry{Stamp: stamp, Wall: wall}, f.term)
-	f.sum, f.cfg.Changed, f.cfg.Swapped = newDigest(), nil, nil
+	f.sum, f.cfg.Changed, f.cfg.Swapped, f.cfg.SessionChanged = newDigest(), nil, nil, nil
 	f.reap(reapLimit) // as the entry will, so that changes have the same versions
 	return f
 }
@@ -34,7 +34,7 @@ func (m *Machine) clone() *Machine {
 	defer m.cloning.Unlock()
 	graves := *m.graves
 	return &Machine{
-		cfg: m.cfg, ks: m.ks.clone(), scripts: m.scripts.clone(),
+		cfg: m.cfg, ks: m.ks.clone(), scripts: m.scripts.clone(), sessions: m.sessions.clone(), journal: m.journal.mark(), audits: m.audits,
 		epoch: m.epoch, counter: m.counter, version: m.version, clock: m.clock, wall: m.wall, slew: m.slew,
 		sweepAt: m.sweepAt, index: m.index, term: m.term, graves: &graves,
 	}

@@ -14,7 +14,7 @@ const Databases = 16
 type entry struct {
 	str      string // the value when obj is nil
 	obj      object // a hash, list, set or sorted set
-	lock     *lock  // of a string that LOCK.ACQUIRE has stored
+	lock     *lock  // who holds it, if that is known
 	deadline int64  // ms of the cluster clock at which the key is gone, 0 for never
 	version  uint64 // grows with every change of the key
 	token    uint64 // fencing token: given when the key came to be
@@ -59,11 +59,14 @@ func (e *entry) kind() kind {
 // keyspace is the databases.
 type keyspace [Databases]database
 
-// database is keys, and the order in which they expire. An empty one is never
-// changed but replaced by the first key, so that clones need not copy it.
+// database is keys, the order in which they expire and in which holders lose them, and
+// what sessions hold. An empty one is never changed but replaced by the first key, so that
+// clones need not copy it.
 type database struct {
-	keys *dict[entry]
-	due  *btree.BTreeG[deadline]
+	keys   *dict[entry]
+	due    *btree.BTreeG[deadline]
+	lapses *btree.BTreeG[deadline]
+	owned  owned
 }
 
 // deadline is one key that will expire.
@@ -88,7 +91,11 @@ func newKeyspace(h hasher) *keyspace {
 }
 
 func newDatabase(h hasher) database {
-	return database{newDict(h, keyWeight), btree.NewBTreeGOptions(deadline.before, btree.Options{NoLocks: true})}
+	return database{newDict(h, keyWeight), newDeadlines(), newDeadlines(), newOwned()}
+}
+
+func newDeadlines() *btree.BTreeG[deadline] {
+	return btree.NewBTreeGOptions(deadline.before, btree.Options{NoLocks: true})
 }
 
 // clone returns a copy in O(1) that may be read while ks goes on changing.
@@ -96,7 +103,7 @@ func (ks *keyspace) clone() *keyspace {
 	c := *ks
 	for i := range c {
 		if d := &c[i]; d.keys.len() > 0 {
-			*d = database{d.keys.clone(), d.due.Copy()}
+			*d = database{d.keys.clone(), d.due.Copy(), d.lapses.Copy(), d.owned.clone()}
 		}
 	}
 	return &c
@@ -119,6 +126,7 @@ func (d *database) put(key string, old *node[entry], e entry) {
 	if e.deadline != 0 && (old == nil || old.val.deadline != e.deadline) {
 		d.due.Set(deadline{e.deadline, key})
 	}
+	d.hold(key, old, &e)
 	d.keys.set(key, e)
 }
 
@@ -127,14 +135,46 @@ func (d *database) drop(old *node[entry]) {
 	if old.val.deadline != 0 {
 		d.due.Delete(deadline{old.val.deadline, old.key})
 	}
+	d.hold(old.key, old, nil)
 	d.keys.delete([]byte(old.key))
+}
+
+// hold notes who holds e in the place of old. Either may be nil.
+func (d *database) hold(key string, old *node[entry], e *entry) {
+	var was *entry
+	if old != nil {
+		was = &old.val
+	}
+	if (was == nil || was.lock == nil) && (e == nil || e.lock == nil) {
+		return
+	}
+	if was != nil {
+		if at := was.lapse(); at != 0 {
+			d.lapses.Delete(deadline{at, key})
+		}
+	}
+	if e != nil {
+		if at := e.lapse(); at != 0 {
+			d.lapses.Set(deadline{at, key})
+		}
+	}
+	d.owned.replace(key, was, e)
 }
 
 // nextDeadline returns the earliest deadline and the database it is in, 0 if no
 // key has one.
 func (ks *keyspace) nextDeadline() (first deadline, db int) {
+	return ks.first(func(d *database) *btree.BTreeG[deadline] { return d.due })
+}
+
+// nextLapse returns when and where the next of several holders loses a key.
+func (ks *keyspace) nextLapse() (first deadline, db int) {
+	return ks.first(func(d *database) *btree.BTreeG[deadline] { return d.lapses })
+}
+
+func (ks *keyspace) first(of func(*database) *btree.BTreeG[deadline]) (first deadline, db int) {
 	for i := range ks {
-		if d, ok := ks[i].due.Min(); ok && (first.at == 0 || d.at < first.at) {
+		if d, ok := of(&ks[i]).Min(); ok && (first.at == 0 || d.at < first.at) {
 			first, db = d, i
 		}
 	}

@@ -37,6 +37,11 @@ type Config struct {
 	// Swapped is told of databases that have changed places, or of one that was emptied.
 	// It may be nil.
 	Swapped func(a, b int)
+	// SessionChanged is told of every session that was opened or changed, or has ended,
+	// when that is so. It may be nil.
+	SessionChanged func(s Session, ended bool)
+	// Queue lists who waits for a key, in order, for LOCK.INFO. It may be nil.
+	Queue func(db int, key string) []InLine
 }
 
 // Machine is the state of one group. It has one writer; methods that read may
@@ -44,9 +49,12 @@ type Config struct {
 type Machine struct {
 	cfg Config
 
-	ks      *keyspace
-	scripts *scripts // what EVALSHA knows
-	origins map[uint64]*origin
+	ks       *keyspace
+	scripts  *scripts // what EVALSHA knows
+	sessions *dict[session]
+	journal  *journal
+	audits   []audit // of LOCK.FORCE, the oldest first
+	origins  map[uint64]*origin
 
 	epoch   uint64  // raised when a group is brought back elsewhere; part of tokens
 	counter uint64  // counts fencing tokens
@@ -81,7 +89,7 @@ type checkpoint struct{ index, digest uint64 }
 func New(cfg Config) *Machine {
 	h := hasher{cfg.Seed[0], cfg.Seed[1]}
 	return &Machine{
-		cfg: cfg, ks: newKeyspace(h), scripts: newScripts(h), origins: map[uint64]*origin{},
+		cfg: cfg, ks: newKeyspace(h), scripts: newScripts(h), sessions: newSessions(h), journal: &journal{}, origins: map[uint64]*origin{},
 		epoch: 1, graves: &graves{}, sum: newDigest(), recent: make([]checkpoint, recentDigests),
 	}
 }
@@ -228,9 +236,14 @@ func (m *Machine) Clock() int64 { return m.clock }
 // Epoch returns the group's epoch.
 func (m *Machine) Epoch() uint64 { return m.epoch }
 
-// NextDeadline returns the clock at which the next key expires, 0 if none does.
+// NextDeadline returns the clock at which the next key expires, or somebody loses one, 0
+// if that never is.
 func (m *Machine) NextDeadline() int64 {
 	d, _ := m.ks.nextDeadline()
+	l, _ := m.ks.nextLapse()
+	if d.at == 0 || l.at != 0 && l.at < d.at {
+		return l.at
+	}
 	return d.at
 }
 

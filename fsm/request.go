@@ -44,6 +44,13 @@ func (a *applying) request(i int, r *Request) (err error) {
 		out.Status = Applied
 		return nil
 	}
+	if r.Kind == Lead {
+		if err := a.knows(r.Calls); err != nil {
+			return err
+		}
+		out.Replies, out.Status = a.execute(r), Applied
+		return nil
+	}
 	o := a.origins[r.Origin]
 	if o == nil {
 		out.Status = UnknownOrigin
@@ -67,10 +74,8 @@ func (a *applying) request(i int, r *Request) (err error) {
 		out.Status = Conflict
 		return nil
 	}
-	for _, c := range r.Calls {
-		if a.cfg.Table.Lookup(c.Args) == nil {
-			return fmt.Errorf("%w: command %q is unknown to this program", ErrEntry, printable(c.Args))
-		}
+	if err := a.knows(r.Calls); err != nil {
+		return err
 	}
 	switch r.Kind {
 	case Wait:
@@ -87,12 +92,22 @@ func (a *applying) request(i int, r *Request) (err error) {
 	return nil
 }
 
+// knows returns an error for calls of commands that this program does not know.
+func (m *Machine) knows(calls []command.Call) error {
+	for _, c := range calls {
+		if m.cfg.Table.Lookup(c.Args) == nil {
+			return fmt.Errorf("%w: command %q is unknown to this program", ErrEntry, printable(c.Args))
+		}
+	}
+	return nil
+}
+
 // execute executes the calls of a request, and serves those who wait: after each call,
 // or after all of them where they are one.
 func (a *applying) execute(r *Request) []resp.Value {
 	replies := make([]resp.Value, len(r.Calls))
 	room := int64(readRoom)
-	if r.Kind != Run {
+	if r.Kind != Run && r.Kind != Lead {
 		room = execRoom
 	}
 	for i := range r.Calls {

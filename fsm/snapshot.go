@@ -42,7 +42,7 @@ func (m *Machine) Snapshot() *Snapshot {
 func (s *Snapshot) Index() uint64 { return s.m.index }
 
 // WriteTo writes the snapshot: a header, the graves, the origins, the scripts, the
-// databases, and a checksum over all of it.
+// sessions, the audit trail, the databases, and a checksum over all of it.
 func (s *Snapshot) WriteTo(w io.Writer) (int64, error) {
 	e := newEncoder(w)
 	e.header(s.m)
@@ -54,6 +54,13 @@ func (s *Snapshot) WriteTo(w io.Writer) (int64, error) {
 		e.string(text)
 		return e.err == nil
 	})
+	e.uvarint(uint64(s.m.sessions.len()))
+	s.m.sessions.each(func(_ string, v session) bool {
+		e.session(&v)
+		e.spill()
+		return e.err == nil
+	})
+	e.audits(s.m)
 	for _, d := range s.m.ks {
 		e.uvarint(uint64(d.keys.len()))
 		d.keys.each(func(key string, v entry) bool {
@@ -90,6 +97,14 @@ func Restore(cfg Config, r io.Reader) (*Machine, error) {
 			return nil, d.err
 		}
 	}
+	for range d.count() {
+		v := d.session()
+		d.ordered(d.err != nil || m.sessions.load(v.id, v), "session")
+		if d.err != nil {
+			return nil, d.err
+		}
+	}
+	d.audits(m)
 	for db := range m.ks {
 		for range d.count() {
 			d.entry(&m.ks[db])
@@ -154,7 +169,7 @@ func (e *encoder) origins(m *Machine) {
 	}
 }
 
-// lockBit is set in the kind of a string that is a lock.
+// lockBit is set in the kind of a key with holders that are known.
 const lockBit = 0x80
 
 func (e *encoder) entry(key string, v *entry) {
@@ -167,11 +182,11 @@ func (e *encoder) entry(key string, v *entry) {
 	e.varint(v.deadline)
 	e.uvarint(v.version)
 	e.uvarint(v.token)
+	if v.lock != nil {
+		e.lock(v.lock)
+	}
 	if v.obj == nil {
 		e.string(v.str)
-		if v.lock != nil {
-			e.lock(v.lock)
-		}
 		return
 	}
 	e.uvarint(uint64(v.obj.len()))
@@ -241,21 +256,18 @@ func (d *snapshotReader) origins(m *Machine) {
 }
 
 func (d *snapshotReader) entry(db *database) {
-	k := kind(d.byte())
-	locked := k == kindString|lockBit
-	if locked {
-		k = kindString
-	}
+	b := d.byte()
+	k := kind(b &^ lockBit)
 	key := d.string()
 	e := entry{deadline: d.varint(), version: d.uvarint(), token: d.uvarint()}
+	if b&lockBit != 0 {
+		e.lock = d.lock()
+	}
 	switch {
 	case d.err != nil:
 		return
 	case k == kindString:
 		e.str = d.string()
-		if locked {
-			e.lock = d.lock()
-		}
 	default:
 		if e.obj = d.object(k, db.keys.hash); e.obj == nil || d.err != nil {
 			d.failf("key %q has a value of unknown kind %d", key, k)
@@ -270,6 +282,7 @@ func (d *snapshotReader) entry(db *database) {
 	if e.deadline != 0 {
 		db.due.Set(deadline{e.deadline, key})
 	}
+	db.hold(key, nil, &e)
 }
 
 // object reads the elements of a value that is not a string, nil for a kind that

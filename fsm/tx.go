@@ -82,6 +82,10 @@ type Tx struct {
 		node  *node[entry]
 	}
 
+	sessions []sessionChange
+	told     []Told
+	audits   []audit
+
 	scripts        []loadedScript // made known to EVALSHA
 	scriptsFlushed bool           // after the others were forgotten
 }
@@ -113,6 +117,7 @@ func (t *Tx) reset(m *Machine, db int) {
 	t.flushed = [Databases]bool{}
 	t.tokens, t.events = 0, nil
 	t.scripts, t.scriptsFlushed = nil, false
+	t.sessions, t.told, t.audits = nil, nil, nil
 	t.seen.valid, t.seen.node = false, nil
 }
 
@@ -157,11 +162,16 @@ func (t *Tx) stage(db int, key []byte, gone bool, e entry) {
 }
 
 // putIn stores e under key in database db. A key that is not there gets a new
-// fencing token, one that is there keeps its own. A lock does not outlast it.
+// fencing token, one that is there keeps its own. A lock does not outlast it; references
+// do, which are held by fields of the hash.
 func (t *Tx) putIn(db int, key []byte, e entry) {
 	e.lock = nil
 	if old := t.findIn(db, key); old != nil {
 		e.token = old.token
+		t.dispossess(db, key, old)
+		if old.lock != nil && old.lock.mode == references && e.obj != nil && e.obj.kind() == kindHash {
+			e.lock = old.lock
+		}
 	} else {
 		t.notifyNew(db, key)
 		t.tokens++
@@ -217,7 +227,7 @@ func (t *Tx) setDeadline(key []byte, at int64) {
 	}
 	changed := *e
 	changed.deadline = at
-	if e.lock != nil {
+	if e.lock != nil && e.obj == nil {
 		changed.lock = e.lock.endAt(at)
 		changed.deadline = changed.lock.free(t.now())
 	}
@@ -242,16 +252,36 @@ func (t *Tx) delete(key []byte) bool {
 // deleteIn removes key from database db, of which it tells nobody, and reports
 // whether it was there.
 func (t *Tx) deleteIn(db int, key []byte) bool {
-	if t.findIn(db, key) == nil {
+	e := t.findIn(db, key)
+	if e == nil {
 		return false
 	}
+	t.dispossess(db, key, e)
 	t.stage(db, key, true, entry{})
 	return true
+}
+
+// dispossess tells of the holders of a lock or semaphore that another command, such as DEL
+// or SET, replaces or removes.
+func (t *Tx) dispossess(db int, key []byte, e *entry) {
+	if e.lock == nil || e.obj != nil {
+		return
+	}
+	back := t.db
+	t.db = db
+	for i := range e.lock.holders {
+		if h := &e.lock.holders[i]; h.until == 0 || h.until >= t.now() {
+			t.tell(forced, key, h, "by another command")
+			t.took(h.session)
+		}
+	}
+	t.db = back
 }
 
 // flush removes every key of database db.
 func (t *Tx) flush(db int) {
 	t.flushed[db] = true
+	t.m.ks[db].owned.sessions(t.took)
 	kept := t.changes[:0]
 	for _, c := range t.changes {
 		if c.db != db {
@@ -278,6 +308,7 @@ func (t *Tx) flushScripts() { t.scripts, t.scriptsFlushed = nil, true }
 func (t *Tx) keepScripts() {
 	clear(t.changes)
 	t.changes, t.index, t.flushed, t.tokens, t.events = t.changes[:0], nil, [Databases]bool{}, 0, nil
+	t.sessions, t.told, t.audits = nil, nil, nil
 }
 
 // commit makes the staged changes part of the state and of the digest.
@@ -309,6 +340,9 @@ func (t *Tx) commit() {
 		m.sum.stored(c.db, c.key, &c.entry)
 		m.changed(c.db, c.key, false)
 	}
+	t.commitSessions()
+	m.journal.add(t.told)
+	m.audit(t.audits)
 	m.counter += t.tokens
 	m.events = append(m.events, t.events...)
 	if t.scriptsFlushed {

@@ -17,10 +17,10 @@ type waiter struct {
 }
 
 // wanted is what a call of a blocking command waits for: a kind of thing under some of
-// its arguments, or the lock there.
+// its arguments, or its turn.
 type wanted struct {
 	kind     kind
-	lock     bool
+	turn     bool
 	first, n int
 }
 
@@ -28,8 +28,9 @@ func wantedBy(args [][]byte) wanted {
 	w := wanted{kind: kindList}
 	name := nameOf(args)
 	switch {
-	case name == lockAcquire && len(args) > 3:
-		w.lock = true
+	case takesTurns(name):
+		w.turn = true
+		return w
 	case strings.HasPrefix(name, "bz"):
 		w.kind = kindZSet
 	}
@@ -48,8 +49,8 @@ func (a *applying) serve() {
 			w := &a.waiters[i]
 			c, ok := a.ready(w.request.Calls[0], w.wanted, a.lined)
 			if !ok {
-				if w.lock {
-					a.lined = append(a.lined, lockKey(w.request.Calls[0]))
+				if w.turn {
+					a.lined = append(a.lined, linesOf(w.request.Calls[0])...)
 				}
 				continue
 			}
@@ -82,44 +83,6 @@ func (m *Machine) Ready(c command.Call) bool {
 	return ok
 }
 
-const lockAcquire = "lock.acquire"
-
-// AwaitsLock reports whether a call of a blocking command waits for a lock, and whether
-// it would share it.
-func AwaitsLock(c command.Call) (lock, shares bool) {
-	if c.Spec == nil || c.Spec.Name != lockAcquire || len(c.Args) < 4 {
-		return false, false
-	}
-	q, _ := parseLockRequest(&View{m: &Machine{}}, c.Args)
-	return true, q.shared
-}
-
-func lockKey(c command.Call) dbKey { return dbKey{c.DB, string(c.Args[1])} }
-
-// among reports whether a key is in a list.
-func among(list []dbKey, db int, key []byte) bool {
-	return slices.ContainsFunc(list, func(k dbKey) bool { return k.db == db && k.key == string(key) })
-}
-
-// Holds reports whether the owner in a LOCK.ACQUIRE has the lock already: then it gets it
-// whoever waits. The caller holds off Apply.
-func (m *Machine) Holds(c command.Call) bool {
-	l, _, _ := (&View{m: m, db: c.DB}).lockUnder(c.Args[1])
-	return l.byOwner(string(c.Args[2])) >= 0
-}
-
-// lockReady reports whether a LOCK.ACQUIRE that waits gets the lock, if others wait in
-// vain for those in line. Nobody overtakes them, but for a holder.
-func (m *Machine) lockReady(c command.Call, line []dbKey) bool {
-	v := View{m: m, db: c.DB}
-	q, fault := parseLockRequest(&v, c.Args)
-	if fault.IsError() {
-		return false
-	}
-	_, at, _, refused := q.claim(&v, c.Args[1])
-	return !refused && (at >= 0 || !among(line, c.DB, c.Args[1]))
-}
-
 // Poppable reports whether a key holds anything that blocking commands take. The caller
 // holds off Apply.
 func (m *Machine) Poppable(db int, key string) bool {
@@ -130,8 +93,8 @@ func (m *Machine) Poppable(db int, key string) bool {
 // ready returns the call that takes what a waiting call waits for, with only the key
 // that has it: one that holds something else is no fault of those who wait.
 func (m *Machine) ready(c command.Call, w wanted, line []dbKey) (taking command.Call, ok bool) {
-	if w.lock {
-		return c, m.lockReady(c, line)
+	if w.turn {
+		return c, m.turnReady(c, line)
 	}
 	v := View{m: m, db: c.DB}
 	for i := w.first; i < w.first+w.n; i++ {
@@ -144,6 +107,9 @@ func (m *Machine) ready(c command.Call, w wanted, line []dbKey) (taking command.
 
 // AwaitedKeys returns the keys that a call of a blocking command waits for.
 func AwaitedKeys(args [][]byte) [][]byte {
+	if t := turnOf(nobody, args); t != nil {
+		return t.keys()
+	}
 	w := wantedBy(args)
 	if w.n == 0 {
 		return nil
@@ -164,7 +130,7 @@ func awaitedRange(name string, args [][]byte) (first, n int) {
 			return 0, 0
 		}
 		return 3, int(keys)
-	case "blmove", "brpoplpush", lockAcquire: // from to ...
+	case "blmove", "brpoplpush": // from to ...
 		return 1, min(len(args)-1, 1)
 	default: // key [key ...] timeout
 		return 1, max(len(args)-2, 0)

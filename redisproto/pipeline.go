@@ -99,10 +99,18 @@ func (c *Client) dispatch(args [][]byte) {
 		c.reject(e, resp.Err(fmt.Sprintf("ERR key is too long, the limit is %d bytes", c.srv.cfg.MaxKey)))
 	case c.srv.pause.Load() != nil && !c.hold(e.spec):
 	case c.multi != nil && !e.unqueued:
-		c.enqueue(e, args)
+		c.enqueue(e, c.signed(e, args))
 	default:
-		c.execute(e, args)
+		c.execute(e, c.signed(e, args))
 	}
+}
+
+// signed adds who the client is to the arguments of a command that is told so.
+func (c *Client) signed(e *entry, args [][]byte) [][]byte {
+	if !e.spec.Has(command.Native) {
+		return args
+	}
+	return append(slices.Clip(args), []byte("CLIENT"), []byte(strings.TrimSpace(c.addr+" "+c.name)))
 }
 
 // reject answers a command that is not executed. A transaction ends with it.

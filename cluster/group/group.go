@@ -200,6 +200,7 @@ type Group struct {
 	rounds   rounds
 	progress progress
 	waiters  waiterTable
+	keeper   keeper
 	late     atomic.Int64 // scripts that go on beside the log
 	running  running
 	lead     atomic.Pointer[leadership] // nil unless this replica leads and may serve
@@ -231,6 +232,7 @@ func Open(cfg Config) (*Group, error) {
 	g := &Group{
 		cfg: cfg, log: cfg.Log.With("group", cfg.Name),
 		stamp: stamp{came: time.Now()}, queue: newQueue(cfg.Limits.QueueBytes), slots: make(chan struct{}, inFlight), leader: newLeaderWatch(),
+		keeper: newKeeper(),
 	}
 	if g.cfg.MemoryFull == nil {
 		g.cfg.MemoryFull = func() bool { return false }
@@ -240,6 +242,8 @@ func Open(cfg Config) (*Group, error) {
 	}
 	g.cfg.Machine.Changed = g.waiters.changed
 	g.cfg.Machine.Swapped = g.waiters.swapped
+	g.cfg.Machine.SessionChanged = g.sessionChanged
+	g.cfg.Machine.Queue = g.waiters.inLine
 	g.machine = fsm.New(g.cfg.Machine)
 	g.stopped, g.stop = context.WithCancel(context.Background())
 	g.store = watch(cfg.Storage, cfg.Timing.DiskStall, g.cfg.Space, g.fatal)
@@ -253,6 +257,7 @@ func Open(cfg Config) (*Group, error) {
 	g.loops.Go(g.propose)
 	g.loops.Go(g.snapshots)
 	g.loops.Go(g.watchSpace)
+	g.loops.Go(g.keep)
 	return g, nil
 }
 
@@ -384,6 +389,7 @@ func (g *Group) fatal(err error) {
 func (g *Group) fail() bool {
 	first := !g.failed.Swap(true)
 	g.lead.Store(nil) // beginTerm looks at failed after it has set it
+	g.keeper.end(nil)
 	g.failWaiters()
 	g.progress.end(ErrStopped)
 	return first

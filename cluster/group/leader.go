@@ -24,6 +24,7 @@ func (l *leadership) now() int64 {
 // runs on the proposer's goroutine.
 func (g *Group) changeLead(leads bool) {
 	g.lead.Store(nil)
+	g.keeper.end(nil)
 	g.queue.fail(ErrNotLeader)
 	g.failWaiters()
 	g.leader.changed()
@@ -51,9 +52,14 @@ func (g *Group) beginTerm() {
 		}
 		clock, start := g.agreeClock()
 		g.led.Store(term)
-		g.lead.Store(&leadership{term: term, clock: clock, start: start})
+		lead := &leadership{term: term, clock: clock, start: start}
+		g.mu.RLock()
+		g.keeper.begin(lead, g.machine)
+		g.mu.RUnlock()
+		g.lead.Store(lead)
 		if g.failed.Load() || g.raft.State() != raft.Leader || g.raft.CurrentTerm() != term {
 			g.lead.Store(nil)
+			g.keeper.end(lead)
 			g.failWaiters()
 			return
 		}
@@ -77,6 +83,7 @@ func (g *Group) firstEntry(term uint64) []byte {
 // any more.
 func (g *Group) lostLead(l *leadership) {
 	if g.lead.CompareAndSwap(l, nil) {
+		g.keeper.end(l)
 		g.queue.fail(ErrNotLeader)
 		g.failWaiters()
 		g.queue.nudge()

@@ -56,7 +56,7 @@ func TestLocksAreHandedOnInOrder(t *testing.T) {
 			t.Errorf("%d entries for 100 grants", now-index)
 		}
 		n.must("LOCK.RELEASE", "k", token)
-		if len(n.waiters.byID)+len(n.waiters.byKey)+len(n.waiters.locks) != 0 {
+		if len(n.waiters.byID)+len(n.waiters.byKey)+len(n.waiters.lines) != 0 {
 			t.Errorf("the table keeps %d waiters", len(n.waiters.byID))
 		}
 	})

@@ -2,6 +2,7 @@ package group
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"phonond/fsm"
@@ -52,13 +53,13 @@ func (g *Group) Wait(w *Wait) {
 	// again, and to others that is later.
 	unknown := !w.Over && !g.machine.Knows(w.Origin)
 	known, last, tell := false, (*waiter)(nil), func() {}
-	switch lock, _ := fsm.AwaitsLock(w.Call); {
+	switch turn, _ := fsm.AwaitsTurn(w.Call); {
 	case replied, unknown:
-	case lock && ready && !refused && why == nil && !w.Over:
+	case turn && ready && !refused && why == nil && !w.Over:
 		last, tell = g.waiters.addLast(w, request)
 		known = true
 	default:
-		// Not before the lock is let go of could an entry bring what w waits for.
+		// Not before the mutex is let go of could an entry bring what w waits for.
 		known, last, tell = g.waiters.add(w, request, ready, refused || why != nil)
 	}
 	g.mu.RUnlock()
@@ -115,18 +116,20 @@ func (g *Group) endOver(w *Wait, request []byte, err error) {
 	}
 }
 
-// ready reports whether there is something for w: for a lock, nobody waits before it,
-// unless it is for one of its holders. The caller holds off Apply.
+// ready reports whether there is something for w: for its turn, nobody stands before it,
+// unless it has had it. The caller holds off Apply.
 func (g *Group) ready(w *Wait) bool {
 	if !g.machine.Ready(w.Call) {
 		return false
 	}
-	lock, _ := fsm.AwaitsLock(w.Call)
-	if !lock || g.machine.Holds(w.Call) {
+	turn, _ := fsm.AwaitsTurn(w.Call)
+	if !turn || g.machine.Holds(w.Call) {
 		return true
 	}
-	next := g.waiters.nextForLock(awaitedKeys(w.Call)[0], g.machine.Holds)
-	return next == nil || next == w
+	return !slices.ContainsFunc(awaitedKeys(w.Call), func(k dbKey) bool {
+		next := g.waiters.nextInLine(k, g.machine.Holds)
+		return next != nil && next != w
+	})
 }
 
 // Waiters returns how many wait.
@@ -176,8 +179,8 @@ func (g *Group) offerChanged() {
 	left := keys[:0]
 	g.mu.RLock()
 	for _, k := range keys {
-		next := g.waiters.nextForLock(k, g.machine.Holds)
-		if g.machine.Poppable(k.db, k.key) || next != nil && g.machine.Ready(next.Call) {
+		next := g.waiters.nextInLine(k, g.machine.Holds)
+		if g.machine.Poppable(k.db, k.key) || next != nil && g.machine.Ready(next.Call) || g.waiters.hasOrphan(k) {
 			left = append(left, k)
 		}
 	}
@@ -204,12 +207,16 @@ func (g *Group) attend(calls []*Call, offered []dbKey) []*Call {
 	if t.count.Load() == 0 {
 		return nil
 	}
+	left := g.leftBy(calls)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	a := t.attend()
+	for _, k := range left {
+		a.takeTurns(t.lines[k])
+	}
 	for _, k := range offered {
 		a.take(t.byKey[k], maxOffered)
-		a.takeForLock(t.locks[k])
+		a.takeTurns(t.lines[k])
 	}
 	var keys [][]byte
 	for _, c := range calls {
@@ -224,12 +231,12 @@ func (g *Group) attend(calls []*Call, offered []dbKey) []*Call {
 				for _, line := range t.byKey {
 					a.take(line, maxOffered)
 				}
-				for _, line := range t.locks {
-					a.takeForLock(line)
+				for _, line := range t.lines {
+					a.takeTurns(line)
 				}
 			case "flushall", "flushdb":
-				for _, line := range t.locks {
-					a.takeForLock(line)
+				for _, line := range t.lines {
+					a.takeTurns(line)
 				}
 			case "move", "copy": // to another database
 				for db := range fsm.Databases {
@@ -241,7 +248,7 @@ func (g *Group) attend(calls []*Call, offered []dbKey) []*Call {
 				if line := t.byKey[k]; line != nil {
 					a.take(line, max(len(call.Args)-2, 1)) // RPUSH key element element ...
 				}
-				a.takeForLock(t.locks[k])
+				a.takeTurns(t.lines[k])
 			}
 		}
 	}
@@ -251,6 +258,35 @@ func (g *Group) attend(calls []*Call, offered []dbKey) []*Call {
 		requests[i] = &Call{Request: w.request, Done: func(replies []resp.Value, err error) { g.served(w, replies, err) }}
 	}
 	return requests
+}
+
+// leftBy returns the keys that are let go of by the ends of sessions in calls.
+func (g *Group) leftBy(calls []*Call) (left []dbKey) {
+	for _, c := range calls {
+		for i := range c.Calls {
+			call := &c.Calls[i]
+			if call.Spec.Name != "session.end" {
+				continue
+			}
+			g.mu.RLock()
+			g.machine.Owned(string(call.Args[1]), func(db int, key string) {
+				left = append(left, dbKey{db, key})
+				if completions, ok := fsm.CompletionsOf(key); ok {
+					left = append(left, dbKey{db, completions})
+				}
+			})
+			g.mu.RUnlock()
+		}
+	}
+	return left
+}
+
+// sessionChanged is told of what an entry does to a session.
+func (g *Group) sessionChanged(s fsm.Session, ended bool) {
+	g.keeper.changed(s, ended)
+	if ended {
+		g.waiters.sessionEnded(s.ID)
+	}
 }
 
 // served takes the outcome of an entry for one of those who wait.

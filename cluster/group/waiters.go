@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"phonond/fsm"
 	"phonond/redisproto/command"
@@ -23,8 +24,10 @@ type dbKey struct {
 type waiter struct {
 	*Wait    // the last one with its id: where it comes from now. Nil if it is answered
 	id       waitID
-	lock     bool    // it waits for a lock
-	shares   bool    // and would share it
+	turn     bool    // it waits for its turn
+	shares   bool    // and shares it
+	session  string  // with which it waits, "" for none
+	orphaned bool    // the session has ended: it has to be told, wherever it stands
 	keys     []dbKey // what it waits for
 	fills    []dbKey // other keys of its call: where it puts what it takes
 	request  []byte  // encoded
@@ -38,7 +41,7 @@ type waiterTable struct {
 	mu       sync.Mutex
 	byID     map[waitID]*waiter
 	byKey    map[dbKey][]*waiter // in the order in which they began to wait
-	locks    map[dbKey][]*waiter // the same of those who wait for locks
+	lines    map[dbKey][]*waiter // the same of those who wait for their turn
 	ready    map[dbKey]struct{}  // something was stored under them in the entry that is applied now
 	attended uint64              // counts entries
 }
@@ -91,12 +94,13 @@ func (t *waiterTable) addLast(w *Wait, request []byte) (last *waiter, tell func(
 // enter makes a waiter. The lock is held.
 func (t *waiterTable) enter(w *Wait, id waitID, request []byte) *waiter {
 	if t.byID == nil {
-		t.byID, t.byKey, t.locks = map[waitID]*waiter{}, map[dbKey][]*waiter{}, map[dbKey][]*waiter{}
+		t.byID, t.byKey, t.lines = map[waitID]*waiter{}, map[dbKey][]*waiter{}, map[dbKey][]*waiter{}
 	}
 	keys := awaitedKeys(w.Call)
 	all, _ := w.Call.Spec.Keys(nil, w.Call.Args)
 	added := &waiter{Wait: w, id: id, keys: keys, fills: distinct(w.Call.DB, all, keys), request: request}
-	added.lock, added.shares = fsm.AwaitsLock(w.Call)
+	added.turn, added.shares = fsm.AwaitsTurn(w.Call)
+	added.session = fsm.SessionOf(w.Call)
 	t.byID[id] = added
 	t.queue(added)
 	return added
@@ -142,7 +146,7 @@ func (t *waiterTable) end(w *waiter, ready bool) (last *waiter, answered bool) {
 // queue puts a waiter in the lines of its keys: mostly at their ends; not so if it has
 // waited at another leader before. The lock is held.
 func (t *waiterTable) queue(w *waiter) {
-	lines := t.lines(w)
+	lines := t.linesOf(w)
 	for _, k := range w.keys {
 		line := lines[k]
 		i := len(line)
@@ -155,9 +159,9 @@ func (t *waiterTable) queue(w *waiter) {
 }
 
 // lines are those that a waiter stands in.
-func (t *waiterTable) lines(w *waiter) map[dbKey][]*waiter {
-	if w.lock {
-		return t.locks
+func (t *waiterTable) linesOf(w *waiter) map[dbKey][]*waiter {
+	if w.turn {
+		return t.lines
 	}
 	return t.byKey
 }
@@ -168,14 +172,14 @@ func (t *waiterTable) answered(w *waiter) *Wait {
 	told := w.Wait
 	if told != nil {
 		w.Wait = nil
-		lines := t.lines(w)
+		lines := t.linesOf(w)
 		for _, k := range w.keys {
 			line := slices.DeleteFunc(lines[k], func(o *waiter) bool { return o == w })
 			switch {
 			case len(line) == 0:
 				delete(lines, k)
 				continue
-			case w.lock:
+			case w.turn:
 				t.note(k) // the next may have waited for it alone
 			}
 			lines[k] = line
@@ -228,7 +232,7 @@ func (t *waiterTable) clear() []*Wait {
 			left = append(left, w.Wait)
 		}
 	}
-	t.byID, t.byKey, t.locks, t.ready = nil, nil, nil, nil
+	t.byID, t.byKey, t.lines, t.ready = nil, nil, nil, nil
 	t.count.Store(0)
 	return left
 }
@@ -241,7 +245,7 @@ func (t *waiterTable) changed(db int, key string, gone bool) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if k := (dbKey{db, key}); !gone && t.byKey[k] != nil || t.locks[k] != nil {
+	if k := (dbKey{db, key}); !gone && t.byKey[k] != nil || t.lines[k] != nil {
 		t.note(k)
 	}
 }
@@ -251,7 +255,7 @@ func (t *waiterTable) changed(db int, key string, gone bool) {
 func (t *waiterTable) swapped(a, b int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, lines := range []map[dbKey][]*waiter{t.byKey, t.locks} {
+	for _, lines := range []map[dbKey][]*waiter{t.byKey, t.lines} {
 		for k := range lines {
 			if k.db == a || k.db == b {
 				t.note(k)
@@ -260,17 +264,51 @@ func (t *waiterTable) swapped(a, b int) {
 	}
 }
 
-// nextForLock returns who is the first to wait for a lock, nil for nobody: one that holds
-// it has got it by now.
-func (t *waiterTable) nextForLock(k dbKey, holds func(command.Call) bool) *Wait {
+// nextInLine returns who is the first to stand in a line, nil for nobody: one that has had
+// its turn has its answer by now.
+func (t *waiterTable) nextInLine(k dbKey, holds func(command.Call) bool) *Wait {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, w := range t.locks[k] {
+	for _, w := range t.lines[k] {
 		if !w.Over && !holds(w.Call) {
 			return w.Wait
 		}
 	}
 	return nil
+}
+
+// inLine lists who stands in the line for a key.
+func (t *waiterTable) inLine(db int, key string) (list []fsm.InLine) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, w := range t.lines[dbKey{db, key}] {
+		list = append(list, fsm.InLine{Args: w.Call.Args, Age: time.Since(w.Since).Milliseconds()})
+	}
+	return list
+}
+
+// sessionEnded notes the lines of those who wait with a session that has ended: they are
+// to be told.
+func (t *waiterTable) sessionEnded(id string) {
+	if t.count.Load() == 0 {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, w := range t.byID {
+		if w.Wait != nil && w.session == id {
+			w.orphaned = true
+			t.note(w.keys[0])
+		}
+	}
+}
+
+// hasOrphan reports whether one of those in a line has lost the session that it waits
+// with.
+func (t *waiterTable) hasOrphan(k dbKey) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.ContainsFunc(t.lines[k], func(w *waiter) bool { return w.orphaned })
 }
 
 func (t *waiterTable) note(k dbKey) {
@@ -306,7 +344,7 @@ func (t *waiterTable) awaited(calls []command.Call) bool {
 		keys, _ := c.Spec.Keys(nil, c.Args)
 		return slices.ContainsFunc(keys, func(key []byte) bool {
 			k := dbKey{c.DB, string(key)}
-			return t.byKey[k] != nil || t.locks[k] != nil
+			return t.byKey[k] != nil || t.lines[k] != nil
 		})
 	})
 }
@@ -346,14 +384,19 @@ func (a *attendance) take(line []*waiter, n int) {
 	}
 }
 
-// takeForLock takes those of a line for a lock who may get it at once: one, or all who
-// share it before the first who does not.
-func (a *attendance) takeForLock(line []*waiter) {
+// takeTurns takes those of a line who may have their turn at once: one, or all who share it
+// before the first who does not.
+func (a *attendance) takeTurns(line []*waiter) {
 	n := 1
 	for n < len(line) && line[n-1].shares && line[n].shares {
 		n++
 	}
 	a.take(line, n)
+	for _, w := range line {
+		if w.orphaned {
+			a.take([]*waiter{w}, 1)
+		}
+	}
 }
 
 // sorted returns them by age.

@@ -59,6 +59,10 @@ func (r *Router) Do(ctx context.Context, calls []command.Call) []resp.Value {
 	return d.replies
 }
 
+// Owner returns the group that owns all keys of a call; ok is false when there is no single
+// one.
+func (r *Router) Owner(c command.Call) (group string, ok bool) { return r.owner(r.cfg.Table(), &c) }
+
 // owner returns the group that owns all keys of a call. whole is false when
 // there is no single one.
 func (r *Router) owner(table *Table, c *command.Call) (name string, whole bool) {

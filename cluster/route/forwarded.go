@@ -33,7 +33,7 @@ func (r *Router) forwarded(f frame, done func(answer)) {
 		req, body, err = fsm.DecodeRequest(body)
 		w.calls, w.watched, w.decoded, w.request = req.Calls, req.Reads, req, request
 	}
-	if err != nil || len(body) > 0 || !r.known(name, w.calls) {
+	if err != nil || len(body) > 0 || w.decoded.Kind == fsm.Lead || !r.known(name, w.calls) {
 		done(answer{err: ErrRefused})
 		return
 	}

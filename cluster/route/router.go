@@ -404,6 +404,12 @@ func (r *Router) local(g *group.Group, w *work, done func(answer)) {
 	}
 	clock := slices.ContainsFunc(w.calls, func(c command.Call) bool { return c.Spec.Has(command.Clock) })
 	if w.readOnly {
+		for _, c := range w.calls {
+			if c.Spec.Has(command.KeepAlive) && !g.KeepAlive(string(c.Args[1])) {
+				done(answer{err: group.ErrNotLeader}) // it ends now, or not at all: ask again
+				return
+			}
+		}
 		g.Barrier(clock, func(err error) {
 			if err != nil {
 				done(answer{err: err})

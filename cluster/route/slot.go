@@ -27,7 +27,7 @@ var ErrTable = errors.New("route: invalid slot table")
 //     in Redis Cluster;
 //  2. the resource R, for the keys phonon keeps beside a resource:
 //     phonon_R.nodelist, phonon_R.refcount, phonon_R.times_modified,
-//     phonon_R.reflist, and R.lock;
+//     phonon_R.reflist, phonon_R.completions, and R.lock;
 //  3. the key itself, which is what phonon's payload key R is.
 //
 // The prefix phonon_ is taken off once, and not from a lock's key: phonon's own
@@ -56,7 +56,7 @@ func resource(key []byte) ([]byte, bool) {
 	switch string(key[dot:]) { // the compiler makes no copy for this
 	case ".lock":
 		return key[:dot], true
-	case ".nodelist", ".refcount", ".times_modified", ".reflist":
+	case ".nodelist", ".refcount", ".times_modified", ".reflist", ".completions":
 		const prefix = "phonon_"
 		if dot >= len(prefix) && string(key[:len(prefix)]) == prefix {
 			return key[len(prefix):dot], true

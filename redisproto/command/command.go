@@ -21,6 +21,8 @@ const (
 	Internal                   // proposed by nodes; no client may send it
 	Clock                      // its reply depends on the time
 	Blocking                   // may wait for keys to come to be
+	Native                     // takes what names a session, or is told who sent it
+	KeepAlive                  // its argument is a session that is still used
 	Script                     // runs a script: what it does is known only when it has run
 )
 
