@@ -374,6 +374,7 @@ func (n *Node) stop(ctx context.Context) {
 	n.dismiss(ctx)
 	if r := n.router.Load(); r != nil {
 		r.Close()
+		n.held.Close()
 	}
 	n.drain(ctx)
 	if n.gossip != nil {

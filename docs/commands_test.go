@@ -41,7 +41,7 @@ func TestCommandsAreWhatTheTablesSay(t *testing.T) {
 // sections are the groups of commands, in the order of the page.
 var sections = []struct{ group, title string }{
 	{"string", "Strings"}, {"bitmap", "Bitmaps"}, {"hash", "Hashes"}, {"list", "Lists"}, {"set", "Sets"}, {"sorted-set", "Sorted sets"},
-	{"generic", "Keys"}, {"lock", "Locks"}, {"scripting", "Scripts"},
+	{"generic", "Keys"}, {"lock", "Locks and semaphores"}, {"session", "Sessions"}, {"reference", "References"}, {"scripting", "Scripts"},
 	{"transactions", "Transactions"}, {"pubsub", "Messages"}, {"connection", "Connections"}, {"server", "Server"}, {"cluster", "Cluster"},
 }
 
@@ -91,6 +91,9 @@ func commands(t *testing.T) string {
 			s.Group, s.Since = "server", "1.0.0"
 		}
 		add(s)
+	}
+	for _, r := range rows(t, "../cluster/sessions.go", []string{"row"}, 5) {
+		add(command.Spec{Name: "session." + r[0], Group: "session", Syntax: r[2], Summary: r[3]})
 	}
 	for container, group := range containers { // those that have none get one from the server
 		help := command.Spec{Name: container + "|help", Since: "5.0.0", Summary: "Shows the subcommands."}
@@ -154,6 +157,10 @@ resource. Otherwise these are done by several groups, side by side and not as on
 			scripts(t, &b)
 		case "lock":
 			b.WriteString(locks)
+		case "session":
+			b.WriteString(sessions)
+		case "reference":
+			b.WriteString(references)
 		}
 	}
 	for group := range byGroup {
@@ -238,28 +245,6 @@ func names(list []string) string {
 func name(s command.Spec) string {
 	return "`" + strings.ToUpper(strings.ReplaceAll(s.Name, "|", " ")) + "`"
 }
-
-const locks = `
-A lock is a string key whose value is the owner: ` + "`SET NX`" + `, the lock scripts, ` + "`GET`, `PTTL` and `DEL`" + `
-of other clients see it, and what they take is a lock here, with a token, too. All times are
-milliseconds of the cluster clock.
-
-* ` + "`LOCK.ACQUIRE`" + ` answers the fencing token, for how long the lock is held (-1 for ever) and how often
-  it is to be released. The token is larger than that of any grant before it. An owner that
-  asks again has the same grant, for as long as it asks for now if that is longer; with
-  ` + "`REENTRANT`" + ` it is counted. Readers that ask for it ` + "`SHARED`" + ` have it together, each with its own
-  token and time. An owner makes its lock shared with ` + "`SHARED`" + `; a shared one is not made
-  exclusive (` + "`UPGRADE`" + `).
-* ` + "`DELAY`" + ` is for how long nobody gets the lock after its holder has lost it by time or by
-  ` + "`LOCK.FORCE`" + `. A lock that is released is free at once.
-* ` + "`WAIT`" + ` is for how long the client waits for the lock, 0 for ever; without it, it does not. Who waits is
-  served in the order in which they came, whoever comes meanwhile: by the same entry that frees the lock, one
-  of them, or all readers up to the next that wants it alone. Only who holds it already gets it
-  at once. A client that is gone gets nothing. In ` + "`MULTI`" + ` nothing waits.
-* ` + "`LOCK.RENEW`, `LOCK.RELEASE`, `LOCK.CHECK` and `LOCK.FORCE`" + ` go by the token: a late one cannot
-  touch a newer grant.
-* ` + "`META`" + ` is up to 4096 bytes that ` + "`LOCK.INFO`" + ` shows; at most 1000 share a lock.
-`
 
 func scripts(t *testing.T, b *strings.Builder) {
 	b.WriteString(`

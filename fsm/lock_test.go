@@ -115,9 +115,9 @@ func TestLockFaults(t *testing.T) {
 		{"LOCK.FORCE list 1", "WRONGTYPE Operation against a key holding the wrong kind of value"},
 		{"LOCK.INFO list", "WRONGTYPE Operation against a key holding the wrong kind of value"},
 		{"LOCK.ACQUIRE k me x", "ERR value is not an integer or out of range"},
-		{"LOCK.ACQUIRE k me 0", "ERR invalid expire time in lock command: it has to be at least 1 ms"},
-		{"LOCK.ACQUIRE k me 9223372036854775807", "ERR invalid expire time in lock command: it has to be at least 1 ms"},
-		{"LOCK.RENEW k 1 -5", "ERR invalid expire time in lock command: it has to be at least 1 ms"},
+		{"LOCK.ACQUIRE k me 0", "ERR invalid expire time in lock command: it has to be at least 1 ms, or 0 with a session"},
+		{"LOCK.ACQUIRE k me 9223372036854775807", "ERR invalid expire time in lock command: it has to be at least 1 ms, or 0 with a session"},
+		{"LOCK.RENEW k 1 -5", "ERR invalid expire time in lock command: it has to be at least 1 ms, or 0 with a session"},
 		{"LOCK.ACQUIRE k me 10 NX", "ERR syntax error"},
 		{"LOCK.ACQUIRE k me 10 DELAY", "ERR syntax error"},
 		{"LOCK.ACQUIRE k me 10 DELAY -1", "ERR DELAY and WAIT take a number of milliseconds"},
@@ -127,10 +127,12 @@ func TestLockFaults(t *testing.T) {
 	} {
 		wantReply(t, r.do(strings.Fields(tt.call)...), resp.Err(tt.want))
 	}
+	crowd := lock{mode: shared}
 	for i := range maxHolders {
-		r.do("LOCK.ACQUIRE", "k", fmt.Sprint("reader-", i), "1000", "SHARED")
+		crowd.holders = append(crowd.holders, holder{owner: fmt.Sprint("reader-", i), token: uint64(i + 1), holds: 1})
 	}
-	wantReply(t, r.do("LOCK.ACQUIRE", "k", "another", "1000", "SHARED"), resp.Err("ERR 1000 share the lock already"))
+	r.m.ks[0].put("k", nil, entry{str: "reader-0", token: 1, lock: &crowd})
+	wantReply(t, r.do("LOCK.ACQUIRE", "k", "another", "1000", "SHARED"), errHolders)
 }
 
 func TestLockInfo(t *testing.T) {
@@ -142,13 +144,14 @@ func TestLockInfo(t *testing.T) {
 	r.do("LOCK.RENEW", "k", tok(firstToken), "1500")
 	holder := func(owner string, token uint64, held, expires, renewals int, meta string) resp.Value {
 		return resp.Pairs(resp.Str("owner"), resp.Str(owner), resp.Str("token"), resp.Int64(int64(token)), resp.Str("holds"), resp.Int(1),
-			resp.Str("held-ms"), resp.Int(held), resp.Str("expires-in-ms"), resp.Int(expires), resp.Str("renewals"), resp.Int(renewals), resp.Str("meta"), resp.Str(meta))
+			resp.Str("session"), resp.Str(""), resp.Str("client"), resp.Str(""), resp.Str("meta"), resp.Str(meta),
+			resp.Str("held-ms"), resp.Int(held), resp.Str("expires-in-ms"), resp.Int(expires), resp.Str("renewals"), resp.Int(renewals))
 	}
 	wantReply(t, r.do("LOCK.INFO", "k"), resp.Pairs(
-		resp.Str("mode"), resp.Str("shared"), resp.Str("native"), resp.Int(1), resp.Str("delay-ms"), resp.Int(50), resp.Str("free-in-ms"), resp.Int(1550),
-		resp.Str("holders"), resp.List(holder("me", firstToken, 100, 1500, 1, "pid 7"), holder("you", firstToken+1, 0, 1000, 0, ""))))
+		resp.Str("mode"), resp.Str("shared"), resp.Str("native"), resp.Int(1), resp.Str("delay-ms"), resp.Int(50), resp.Str("limit"), resp.Int(0), resp.Str("free-in-ms"), resp.Int(1550),
+		resp.Str("holders"), resp.List(holder("me", firstToken, 100, 1500, 1, "pid 7"), holder("you", firstToken+1, 0, 1000, 0, "")), resp.Str("queue"), resp.EmptyArray))
 	r.do("SET", "other", "me")
 	wantReply(t, r.do("LOCK.INFO", "other"), resp.Pairs(
-		resp.Str("mode"), resp.Str("exclusive"), resp.Str("native"), resp.Int(0), resp.Str("delay-ms"), resp.Int(0), resp.Str("free-in-ms"), resp.Int(-1),
-		resp.Str("holders"), resp.List(holder("me", firstToken+2, -1, -1, 0, ""))))
+		resp.Str("mode"), resp.Str("exclusive"), resp.Str("native"), resp.Int(0), resp.Str("delay-ms"), resp.Int(0), resp.Str("limit"), resp.Int(0), resp.Str("free-in-ms"), resp.Int(-1),
+		resp.Str("holders"), resp.List(holder("me", firstToken+2, -1, -1, 0, "")), resp.Str("queue"), resp.EmptyArray))
 }

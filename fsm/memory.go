@@ -57,10 +57,10 @@ func (s set) bytes() int64  { return setBytes + s.dict.bytes }
 func (z zset) bytes() int64 { return zsetBytes + z.scores.bytes }
 func (l list) bytes() int64 { return listBytes + l.listElems.bytes }
 
-// Bytes returns about how much memory the keys and scripts take. It is the same on
+// Bytes returns about how much memory the keys, scripts and sessions take. It is the same on
 // all replicas, and costs nothing. The caller holds off Apply.
 func (m *Machine) Bytes() int64 {
-	n := m.scripts.bySHA.bytes
+	n := m.scripts.bySHA.bytes + m.sessions.bytes
 	for i := range m.ks {
 		n += m.ks[i].keys.bytes
 	}

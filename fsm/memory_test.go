@@ -16,12 +16,12 @@ func recount(key string, e *entry) int64 {
 	if e.deadline != 0 {
 		n += deadlineBytes
 	}
+	if e.lock != nil {
+		n += e.lock.bytes()
+	}
 	switch o := e.obj.(type) {
 	case nil:
 		n += textBytes(e.str)
-		if e.lock != nil {
-			n += e.lock.bytes()
-		}
 	case hash:
 		n += hashBytes
 		o.each(func(name, value string) bool { n += fieldBytes + textBytes(name) + textBytes(value); return true })

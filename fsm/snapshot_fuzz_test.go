@@ -75,6 +75,15 @@ func checkSound(t *testing.T, m *Machine) {
 		if bytes != d.keys.bytes {
 			t.Fatalf("database %d takes %d bytes and counts %d", db, bytes, d.keys.bytes)
 		}
+		held := database{lapses: newDeadlines(), owned: newOwned()}
+		d.keys.each(func(key string, e entry) bool {
+			held.hold(key, nil, &e)
+			return true
+		})
+		if !slices.Equal(held.lapses.Items(), d.lapses.Items()) || !slices.Equal(held.owned.tree.Items(), d.owned.tree.Items()) {
+			t.Fatalf("database %d: holders %v and lapses %v are kept, and there are %v and %v",
+				db, d.owned.tree.Items(), d.lapses.Items(), held.owned.tree.Items(), held.lapses.Items())
+		}
 		d.due.Scan(func(next deadline) bool {
 			if n := d.keys.get([]byte(next.key)); n == nil || n.val.deadline != next.at {
 				t.Fatalf("database %d: key %q does not expire at %d", db, next.key, next.at)
@@ -127,7 +136,7 @@ func TestRestoreRefusesWhatNoMachineWrites(t *testing.T) {
 	score := make([]byte, 8)
 	none := []byte{0}
 	empty := written(t, New(testConfig()))
-	header := empty[:len(empty)-8-2-Databases]
+	header := empty[:len(empty)-8-2-3-Databases]
 	for _, tt := range []struct {
 		what                       string
 		origins, scripts, database []byte
@@ -162,7 +171,7 @@ func TestRestoreRefusesWhatNoMachineWrites(t *testing.T) {
 			e.buf = append(e.buf, 0, 0, 0, 0, 1, 1, 1) // one request with one reply
 		}), 3, byte(resp.Integer), 0x80, 0), none, none, false},
 	} {
-		b := slices.Concat(header, tt.origins, tt.scripts, tt.database, make([]byte, Databases-1))
+		b := slices.Concat(header, tt.origins, tt.scripts, []byte{0, 0, 0}, tt.database, make([]byte, Databases-1))
 		b = binary.BigEndian.AppendUint64(b, xxhash.Sum64(b))
 		m, err := Restore(testConfig(), bytes.NewReader(b))
 		if (err == nil) != tt.ok || err != nil && !errors.Is(err, ErrSnapshot) {

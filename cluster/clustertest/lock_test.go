@@ -56,7 +56,7 @@ func TestLocksGoRoundInOrder(t *testing.T) {
 		last := int64(0)
 		held := first
 		info := first.Do("LOCK.INFO", key)
-		token := info.Elems[len(info.Elems)-1].Elems[0].Elems[3].Int
+		token := info.Elems[len(info.Elems)-3].Elems[0].Elems[3].Int
 		for i := range 12 {
 			if lines[i] == nil {
 				continue

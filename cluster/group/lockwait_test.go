@@ -27,7 +27,7 @@ func (n *replica) take(owner, ttl string, more ...string) string {
 // holderToken returns the token of the n-th holder.
 func (n *replica) holderToken(i int) string {
 	info := n.must("LOCK.INFO", "k").Elems
-	return strconv.FormatInt(info[len(info)-1].Elems[i].Elems[3].Int, 10)
+	return strconv.FormatInt(info[len(info)-3].Elems[i].Elems[3].Int, 10)
 }
 
 func TestLocksAreHandedOnInOrder(t *testing.T) {

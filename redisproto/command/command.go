@@ -8,22 +8,22 @@ package command
 type Flags uint32
 
 const (
-	Write    Flags = 1 << iota // may change the data set
-	ReadOnly                   // reads the data set and changes nothing
-	DenyOOM                    // may grow the data set: refused when memory is full
-	Admin                      // for operators
-	Fast                       // constant or logarithmic time
-	NoScript                   // not callable from scripts
-	NoAuth                     // allowed before AUTH
-	Loading                    // allowed while the node is starting
-	Stale                      // allowed while the group has no leader
-	Local                      // answered by the node that got it, without a group
-	Internal                   // proposed by nodes; no client may send it
-	Clock                      // its reply depends on the time
-	Blocking                   // may wait for keys to come to be
-	Native                     // takes what names a session, or is told who sent it
-	KeepAlive                  // its argument is a session that is still used
-	Script                     // runs a script: what it does is known only when it has run
+	Write     Flags = 1 << iota // may change the data set
+	ReadOnly                    // reads the data set and changes nothing
+	DenyOOM                     // may grow the data set: refused when memory is full
+	Admin                       // for operators
+	Fast                        // constant or logarithmic time
+	NoScript                    // not callable from scripts
+	NoAuth                      // allowed before AUTH
+	Loading                     // allowed while the node is starting
+	Stale                       // allowed while the group has no leader
+	Local                       // answered by the node that got it, without a group
+	Internal                    // proposed by nodes; no client may send it
+	Clock                       // its reply depends on the time
+	Blocking                    // may wait for keys to come to be
+	Native                      // takes what names a session, or is told who sent it
+	KeepAlive                   // its argument is a session that is still used
+	Script                      // runs a script: what it does is known only when it has run
 )
 
 // Scatter says what becomes of a command whose keys live in several groups.

@@ -27,12 +27,16 @@ var complexities = byName(map[string]string{
 		slowlog|len latency|graph latency|history latency|doctor memory|doctor memory|malloc-stats memory|purge memory|stats
 		multi pubsub|numpat cluster|info cluster|myid cluster|keyslot script|kill script|debug
 		subscribe unsubscribe psubscribe punsubscribe ssubscribe sunsubscribe
-		lock.acquire lock.check lock.force lock.info lock.release lock.renew`,
+		lock.acquire lock.check lock.force lock.info lock.release lock.renew
+		sem.acquire sem.check sem.info sem.limit sem.release sem.renew
+		ref.acquire ref.count ref.done ref.info ref.release ref.touch ref.waitlast
+		session.open session.keepalive`,
 	"O(M)": `
 		mget mset msetnx getrange substr bitfield bitfield_ro del unlink exists touch flushall flushdb copy
 		lpush lpushx rpush rpushx watch unwatch discard pubsub|numsub pubsub|shardnumsub
 		command|docs command|getkeys command|getkeysandflags command|info config|get config|set slowlog|get slowlog|reset
-		latency|histogram latency|latest latency|reset script|exists script|flush script|load exec`,
+		latency|histogram latency|latest latency|reset script|exists script|flush script|load exec
+		lock.multi lock.audit ref.pending session.close session.info session.list`,
 	"O(log(N))": `
 		hexists hget hincrby hincrbyfloat hsetnx hstrlen sismember smove zincrby zscore lmove rpoplpush blmove brpoplpush randomkey client|kill`,
 	"O(M*log(N))": `
@@ -53,7 +57,7 @@ var complexities = byName(map[string]string{
 	"O(N*M)": `
 		lcs`,
 	"O(M) a call, O(N) in all": `
-		scan hscan sscan zscan`,
+		scan hscan sscan zscan lock.list`,
 	"that of its commands": `
 		eval eval_ro evalsha evalsha_ro`,
 })
