@@ -40,6 +40,7 @@ var infoSections = []section{
 	{"latencystats", true, func(n *Node) []redisproto.Field { return n.resp.InfoLatencyStats() }},
 	{"cluster", false, (*Node).infoCluster},
 	{"phonond", false, (*Node).infoPhonond},
+	{"locks", false, (*Node).infoLocks},
 	{"keyspace", false, (*Node).infoKeyspace},
 }
 

@@ -89,8 +89,9 @@ type Node struct {
 	table   atomic.Pointer[route.Table]
 	router  atomic.Pointer[route.Router] // nil until the node has its groups
 	held    *session.Sessions            // set before router is
-	ports   atomic.Bool                  // mux and gossip are there
-	groups  map[string]*group.Group      // complete before router is set
+	fencing fencing
+	ports   atomic.Bool             // mux and gossip are there
+	groups  map[string]*group.Group // complete before router is set
 	bus     *bus
 	scripts scripts
 	events  atomic.Uint32 // the fsm.EventClass of notify-keyspace-events

@@ -15,15 +15,18 @@ import (
 func (n *Node) openSessions(r *route.Router) {
 	n.held = session.New(session.Config{
 		Home: n.homeGroup(), Groups: n.regionNames(), Run: r.Run, Owner: r.Owner, Commands: dataCommands,
-		Refusal: func(err error) resp.Value {
-			var e *route.Error
-			if errors.As(err, &e) {
-				return e.Reply()
-			}
-			return resp.ErrInternal
-		},
+		Refusal:   refusal,
 		Lingering: r.Lingering(), Log: n.log,
 	})
+}
+
+// refusal is the reply to a request that the groups have not answered.
+func refusal(err error) resp.Value {
+	var e *route.Error
+	if errors.As(err, &e) {
+		return e.Reply()
+	}
+	return resp.ErrInternal
 }
 
 // sessionCommands are the rows of the commands for sessions.
@@ -39,7 +42,22 @@ func (n *Node) sessionCommands() []redisproto.Command {
 			},
 		}
 	}
+	tail := redisproto.Command{
+		Spec: command.Spec{
+			Name: "events", Arity: -4, Flags: command.Local | command.NoScript, Group: "lock",
+			Syntax: "key|prefix* FROM cursor [COUNT count] [BLOCK milliseconds]", Summary: "What happened to locks, permits and references, in order: a cursor to go on with, and the events.",
+		},
+		Run: n.tailEvents,
+	}
+	top := redisproto.Command{
+		Spec: command.Spec{
+			Name: "lock.top", Arity: -1, Flags: command.Local | command.NoScript, Group: "lock",
+			Syntax: "[COUNT count]", Summary: "The keys that were waited for longest.",
+		},
+		Run: n.topLocks,
+	}
 	return []redisproto.Command{
+		tail, top,
 		row("open", -2, "milliseconds [ID text] [NAME text] [META text] [CONN [GRACE milliseconds]]",
 			"Opens a session: its id.", (*session.Sessions).Open),
 		row("keepalive", -2, "id [CONN]", "Says that a session is in use: for how long it lives on, and how much was taken from it.", (*session.Sessions).KeepAlive),
@@ -53,7 +71,9 @@ func (n *Node) sessionCommands() []redisproto.Command {
 func (n *Node) doHeld(ctx context.Context, r *route.Router, calls []command.Call) []resp.Value {
 	refusals := n.held.Ready(ctx, calls)
 	if refusals == nil {
-		return r.Do(ctx, calls)
+		replies := r.Do(ctx, calls)
+		n.fencing.note(calls, replies)
+		return replies
 	}
 	var kept []command.Call
 	for i, c := range calls {

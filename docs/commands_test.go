@@ -95,6 +95,9 @@ func commands(t *testing.T) string {
 	for _, r := range rows(t, "../cluster/sessions.go", []string{"row"}, 5) {
 		add(command.Spec{Name: "session." + r[0], Group: "session", Syntax: r[2], Summary: r[3]})
 	}
+	add(command.Spec{Name: "events", Group: "lock", Syntax: "key|prefix* FROM cursor [COUNT count] [BLOCK milliseconds]",
+		Summary: "What happened to locks, permits and references, in order: a cursor to go on with, and the events."})
+	add(command.Spec{Name: "lock.top", Group: "lock", Syntax: "[COUNT count]", Summary: "The keys that were waited for longest."})
 	for container, group := range containers { // those that have none get one from the server
 		help := command.Spec{Name: container + "|help", Since: "5.0.0", Summary: "Shows the subcommands."}
 		if !slices.ContainsFunc(byGroup[group], func(s command.Spec) bool { return s.Name == help.Name }) {

@@ -35,6 +35,13 @@ milliseconds of the cluster clock.
   any sets the limit, another one is refused. It goes with the last permit, unless
   ` + "`SEM.LIMIT`" + ` has set the limit for good. Who waits for more than are free is not overtaken by who
   wants fewer.
+* ` + "`EVENTS`" + ` tells in order what became of the locks, permits and references under a key of the database, or
+  under all that begin with a prefix: ` + "`granted`, `released`, `expired`, `forced`" + `, and with ` + "`*`" + ` alone also
+  ` + "`session-ended`" + `. It goes on from the cursor of the reply before, ` + "`0`" + ` is the oldest that is kept and ` + "`$`" + ` is now; ` + "`BLOCK`" + ` is for
+  how long it waits for the first, 0 for ever. A group keeps the last 16384, and after a node was started only what came since
+  its snapshot: who asks for earlier ones is answered ` + "`COMPACTED`" + `. What plain ` + "`SET NX`" + ` takes is not told, nor ` + "`FLUSHALL`" + `.
+* ` + "`LOCK.TOP`" + ` shows the keys that were waited for longest since their leaders began to count, ` + "`INFO locks`" + ` how often on
+  this node's groups something was granted, waited for, lost, and for how long it was waited and held.
 * ` + "`META`" + ` is up to 4096 bytes that ` + "`LOCK.INFO`" + ` shows; at most 10000 hold one thing.
 `
 

@@ -42,6 +42,8 @@ type Config struct {
 	SessionChanged func(s Session, ended bool)
 	// Queue lists who waits for a key, in order, for LOCK.INFO. It may be nil.
 	Queue func(db int, key string) []InLine
+	// Hottest returns what is known of the keys that are wanted most. It may be nil.
+	Hottest func(n int) []resp.Value
 }
 
 // Machine is the state of one group. It has one writer; methods that read may

@@ -106,7 +106,7 @@ func DataCommands() *Table {
 		stringCommands, keyCommands, expireCommands, scanCommands, objectCommands, memoryCommands, serverCommands,
 		hashCommands, listCommands, setCommands, zsetCommands, scriptCommands, versionCommands,
 		bitmapCommands, lcsCommands, sortCommands, swapdbCommands, dumpCommands, blockingCommands, compareCommands,
-		lockCommands, semCommands, refCommands, sessionCommands,
+		lockCommands, semCommands, refCommands, sessionCommands, journalCommands,
 	)
 }
 

@@ -53,6 +53,23 @@ func (c *Client) block(timeout time.Duration, f func(ctx context.Context)) (caus
 	return context.Cause(ctx)
 }
 
+// Block runs f, which waits until ctx ends, for a command of the node's own. A timeout of 0 is
+// none. ok is false when the command has no other reply than instead, or none at all as
+// the client is gone. In a transaction nothing waits.
+func (c *Client) Block(timeout time.Duration, f func(ctx context.Context)) (instead resp.Value, ok bool) {
+	if c.executing {
+		return resp.Value{}, true
+	}
+	switch c.block(timeout, f) {
+	case nil, errWaitedEnough:
+		return resp.Value{}, true
+	case errUnblocked:
+		return replyUnblocked, false
+	}
+	c.quit = true
+	return resp.Value{}, false
+}
+
 // await executes a call of a blocking command. It reports false for one that has to be
 // executed as any other, for it does not wait or its arguments are wrong.
 func (c *Client) await(call command.Call) bool {

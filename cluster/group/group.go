@@ -201,6 +201,7 @@ type Group struct {
 	progress progress
 	waiters  waiterTable
 	keeper   keeper
+	tally    tally
 	late     atomic.Int64 // scripts that go on beside the log
 	running  running
 	lead     atomic.Pointer[leadership] // nil unless this replica leads and may serve
@@ -232,7 +233,7 @@ func Open(cfg Config) (*Group, error) {
 	g := &Group{
 		cfg: cfg, log: cfg.Log.With("group", cfg.Name),
 		stamp: stamp{came: time.Now()}, queue: newQueue(cfg.Limits.QueueBytes), slots: make(chan struct{}, inFlight), leader: newLeaderWatch(),
-		keeper: newKeeper(),
+		keeper: newKeeper(), tally: newTally(),
 	}
 	if g.cfg.MemoryFull == nil {
 		g.cfg.MemoryFull = func() bool { return false }
@@ -244,6 +245,7 @@ func Open(cfg Config) (*Group, error) {
 	g.cfg.Machine.Swapped = g.waiters.swapped
 	g.cfg.Machine.SessionChanged = g.sessionChanged
 	g.cfg.Machine.Queue = g.waiters.inLine
+	g.cfg.Machine.Hottest = g.hottest
 	g.machine = fsm.New(g.cfg.Machine)
 	g.stopped, g.stop = context.WithCancel(context.Background())
 	g.store = watch(cfg.Storage, cfg.Timing.DiskStall, g.cfg.Space, g.fatal)
@@ -421,6 +423,9 @@ func (g *Group) Close() error {
 // Read answers reading calls, in order, from the state as it is here and now.
 // Whether that is recent enough is the caller's business: see [Group.Barrier].
 func (g *Group) Read(calls []command.Call) []resp.Value {
+	if c := calls[0]; c.Spec.Has(command.Tail) {
+		g.tail(c)
+	}
 	replies := make([]resp.Value, len(calls))
 	g.mu.RLock()
 	defer g.mu.RUnlock()

@@ -58,6 +58,7 @@ func (g *Group) apply(l *raft.Log) any {
 		return ErrStopped
 	}
 	g.tellEvents(l.Term)
+	g.tally.follow(g.machine, g.led.Load() == l.Term)
 	g.nextDeadline.Store(g.machine.NextDeadline())
 	g.stats.bytes.Add(int64(len(l.Data)))
 	g.stats.entries.Add(1)
@@ -106,6 +107,7 @@ func (m *machine) Restore(r io.ReadCloser) error {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.tally.told = restored.LastTold()
 	g.machine, g.stamp = restored, stamp{came: time.Now(), requests: restored.Index()}
 	g.nextDeadline.Store(restored.NextDeadline())
 	g.stats.restored.Store(time.Since(start).Microseconds())

@@ -301,6 +301,9 @@ func (g *Group) served(w *waiter, replies []resp.Value, err error) {
 	case err != nil:
 		told.Reply(noReply, err)
 	default:
+		if w.turn && !replies[0].IsError() {
+			g.tally.waited(w.keys, time.Since(told.Since))
+		}
 		told.Reply(replies[0], nil)
 	}
 	if nothing && told != nil {

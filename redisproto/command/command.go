@@ -23,6 +23,7 @@ const (
 	Blocking                    // may wait for keys to come to be
 	Native                      // takes what names a session, or is told who sent it
 	KeepAlive                   // its argument is a session that is still used
+	Tail                        // waits for more to read
 	Script                      // runs a script: what it does is known only when it has run
 )
 

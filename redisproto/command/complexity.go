@@ -36,7 +36,7 @@ var complexities = byName(map[string]string{
 		lpush lpushx rpush rpushx watch unwatch discard pubsub|numsub pubsub|shardnumsub
 		command|docs command|getkeys command|getkeysandflags command|info config|get config|set slowlog|get slowlog|reset
 		latency|histogram latency|latest latency|reset script|exists script|flush script|load exec
-		lock.multi lock.audit ref.pending session.close session.info session.list`,
+		lock.multi lock.audit lock.top events ref.pending session.close session.info session.list`,
 	"O(log(N))": `
 		hexists hget hincrby hincrbyfloat hsetnx hstrlen sismember smove zincrby zscore lmove rpoplpush blmove brpoplpush randomkey client|kill`,
 	"O(M*log(N))": `
