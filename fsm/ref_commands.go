@@ -28,7 +28,7 @@ var refCommands = group("reference",
 	write("ref.done", 3, 1, refDoneCmd, "resource token", "Ends a completion: 1, or 0 if another executes it by now.").
 		flags(command.NoScript).moreKeys(refKeys).refuse(refDoneRefuse),
 	write("ref.yield", 3, 1, refYieldCmd, "resource token", "Leaves a completion to another.").
-		flags(command.NoScript|command.Internal).moreKeys(refKeys),
+		flags(command.NoScript).moreKeys(refKeys),
 	read("ref.count", 2, 1, refCountCmd, "resource", "How many references there are.").
 		flags(command.Fast|command.NoScript).moreKeys(refKeys),
 	read("ref.info", 2, 1, refInfoCmd, "resource", "Who has references to a resource, and what is to be completed.").

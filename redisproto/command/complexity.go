@@ -29,7 +29,7 @@ var complexities = byName(map[string]string{
 		subscribe unsubscribe psubscribe punsubscribe ssubscribe sunsubscribe
 		lock.acquire lock.check lock.force lock.info lock.release lock.renew
 		sem.acquire sem.check sem.info sem.limit sem.release sem.renew
-		ref.acquire ref.count ref.done ref.info ref.release ref.touch ref.waitlast
+		ref.acquire ref.count ref.done ref.info ref.release ref.touch ref.waitlast ref.yield
 		session.open session.keepalive`,
 	"O(M)": `
 		mget mset msetnx getrange substr bitfield bitfield_ro del unlink exists touch flushall flushdb copy
