@@ -25,6 +25,8 @@ TORTURE ?=
 CLIENTS ?=
 # Given to the siege by "make hostile": go run ./scripts/hostile -help
 HOSTILE ?=
+# Given to the line of "make waiters", such as WAITERS="-waiters 1000 -killed 200".
+WAITERS ?=
 # Which defects "make planted" plants, as a regular expression.
 DEFECTS ?= .
 # How long "make fuzz" runs each fuzz target.
@@ -100,6 +102,10 @@ torture: tools ## Breaks a cluster of real processes for an hour, best as root.
 .PHONY: hostile
 hostile: ## Lays siege to a node: idle connections, clients that never read, garbage.
 	$(GO) run ./scripts/hostile $(HOSTILE)
+
+.PHONY: waiters
+waiters: ## Has 10,000 clients wait for one lock, and kills 2,000 of them.
+	$(GO) run ./scripts/waiters $(WAITERS)
 
 .PHONY: fuzz
 fuzz: ## Runs each fuzz target for FUZZTIME.

@@ -175,6 +175,9 @@ func (g *grant) check(ctx context.Context) bool {
 // seconds at most. It returns an error that wraps ErrLost if it was lost before.
 func (g *grant) release(ctx context.Context) error {
 	lost := context.Cause(g.ctx)
+	if errors.Is(lost, context.Canceled) {
+		return fmt.Errorf("%w: %s was released", ErrLost, g.keys[0])
+	}
 	g.forget()
 	g.end(context.Canceled)
 	args := []any{g.kind + ".RELEASE", g.keys[0], decimal(g.token)}

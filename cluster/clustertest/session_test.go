@@ -80,7 +80,9 @@ func TestSessionHoldsLocksOfAllRegions(t *testing.T) {
 		id = client.Do("SESSION.OPEN", "15000").Str
 		client.Do("LOCK.ACQUIRE", west, "me", "0", "SESSION", id)
 		client.Do("LOCK.ACQUIRE", east, "me", "0", "SESSION", id)
-		c.Wait("leaders at home", func() bool { return strings.HasPrefix(c.Leader("east"), "east") && strings.HasPrefix(c.Leader("west"), "west") })
+		c.Wait("leaders at home", func() bool {
+			return strings.HasPrefix(c.Leader("east"), "east") && strings.HasPrefix(c.Leader("west"), "west")
+		})
 		for _, a := range []string{"east-1", "east-2"} {
 			for _, b := range []string{"west-1", "west-2"} {
 				c.Net.Cut(a, b)

@@ -2,6 +2,7 @@ package proctest
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"net"
 	"time"
@@ -57,6 +58,20 @@ func (c *Conn) Do(args ...string) (resp.Value, error) {
 	if _, err := c.c.Write(c.buf); err != nil {
 		return resp.Value{}, err
 	}
+	return resp.Read(c.r)
+}
+
+// Send sends a command whose reply may take long: see [Conn.Wait].
+func (c *Conn) Send(args ...string) error {
+	c.c.SetDeadline(time.Time{})
+	c.buf = resp.AppendCommand(c.buf[:0], args...)
+	_, err := c.c.Write(c.buf)
+	return err
+}
+
+// Wait waits for the reply to what was sent, until ctx ends.
+func (c *Conn) Wait(ctx context.Context) (resp.Value, error) {
+	defer context.AfterFunc(ctx, func() { c.c.SetDeadline(time.Unix(1, 0)) })()
 	return resp.Read(c.r)
 }
 
