@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,9 +30,9 @@ type Round struct {
 	Entries    int64         // of the logs of all groups, while it went round
 	OutOfOrder int           // granted before somebody who had come earlier
 	Ghosts     int           // who has the lock when all are served
-	Before     map[string]int64
-	Most       map[string]int64
-	After      map[string]int64 // memory of the nodes, in bytes
+	Before     map[string]Memory
+	Most       map[string]Memory
+	After      map[string]Memory // of the nodes, by their ids
 }
 
 const (
@@ -52,7 +53,7 @@ type lineWaiter struct {
 
 // Run does it. The nodes are told nothing of who dies but by the ends of connections.
 func (l Line) Run(ctx context.Context, c *Cluster, say func(string)) (r Round, err error) {
-	r = Round{Before: map[string]int64{}, Most: map[string]int64{}, After: map[string]int64{}}
+	r = Round{Before: map[string]Memory{}, Most: map[string]Memory{}, After: map[string]Memory{}}
 	watch, err := c.Nodes()[0].Dial()
 	if err != nil {
 		return r, err
@@ -227,14 +228,28 @@ func entries(c *Cluster) (n int64, err error) {
 	return n, nil
 }
 
+// Memory is what a node takes, in bytes: what is in use as it says itself, and what it has
+// from the system, which is given back late.
+type Memory struct{ Used, Resident int64 }
+
 // memory notes what the nodes take.
-func memory(c *Cluster, by map[string]int64) error {
+func memory(c *Cluster, by map[string]Memory) error {
 	for _, n := range c.Nodes() {
-		size, err := n.resident()
+		resident, err := n.resident()
 		if err != nil {
 			return err
 		}
-		by[n.ID] = size
+		info, err := n.ask("INFO", "memory")
+		if err != nil {
+			return err
+		}
+		_, text, _ := strings.Cut(info.Str, "used_memory:")
+		text, _, _ = strings.Cut(text, "\r")
+		used, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return err
+		}
+		by[n.ID] = Memory{used, resident}
 	}
 	return nil
 }
@@ -247,9 +262,9 @@ func (l Line) settle(ctx context.Context, c *Cluster, r *Round) error {
 		if err := memory(c, r.After); err != nil || !l.Settle {
 			return err
 		}
-		for id, n := range r.After {
-			if most := r.Before[id] + r.Before[id]/2 + 16<<20; n > most {
-				return fmt.Errorf("%s has %d MiB, %d before", id, n>>20, r.Before[id]>>20)
+		for id, m := range r.After {
+			if before := r.Before[id].Used; m.Used > before+before/4+4<<20 {
+				return fmt.Errorf("%s uses %d MiB, %d before", id, m.Used>>20, before>>20)
 			}
 		}
 		return nil

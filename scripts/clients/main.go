@@ -37,7 +37,11 @@ var suites = []suite{
 	{"redis-semaphore", program("node", "node/semaphore.mjs")},
 	{"redis-cli", redisCLI},
 	{"redis-benchmark", redisBenchmark},
+	{fleetSuite, mixedFleet},
 }
+
+// fleetSuite needs locks that a redis-server does not have.
+const fleetSuite = "mixed fleet"
 
 // suite is what one client does.
 type suite struct {
@@ -51,6 +55,7 @@ func run(ctx context.Context, args []string) error {
 	fs := flag.NewFlagSet("clients", flag.ContinueOnError)
 	redis := fs.Bool("redis", false, "talk to a redis-server instead of a cluster")
 	programs := fs.String("programs", "scripts/clients", "`directory` with those in other languages than Go")
+	lasts := fs.Duration("fleet", fleetTime, "how long the mixed fleet `fights`")
 	only := fs.String("only", "", "the clients that are run, as a regular expression")
 	if err := fs.Parse(args); err != nil {
 		return err
@@ -75,10 +80,10 @@ func run(ctx context.Context, args []string) error {
 	defer servers.stop()
 	var failed []string
 	for _, s := range suites {
-		if !wanted.MatchString(s.name) {
+		if !wanted.MatchString(s.name) || *redis && s.name == fleetSuite {
 			continue
 		}
-		if err := s.against(ctx, &report{client: s.name, programs: *programs, nodes: servers.nodes}); err != nil {
+		if err := s.against(ctx, &report{client: s.name, programs: *programs, nodes: servers.nodes, fleet: *lasts}); err != nil {
 			fmt.Printf("FAILED %s: %v\n", s.name, err)
 			failed = append(failed, s.name)
 		}
@@ -112,8 +117,9 @@ func (s suite) against(ctx context.Context, r *report) error {
 // it has checked.
 type report struct {
 	client   string
-	programs string   // the directory of programs in other languages
-	nodes    []string // addresses; the first is the one to be used, the last another way in
+	fleet    time.Duration // how long the mixed fleet fights
+	programs string        // the directory of programs in other languages
+	nodes    []string      // addresses; the first is the one to be used, the last another way in
 }
 
 // node is the address that the client is connected to.

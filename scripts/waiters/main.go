@@ -70,7 +70,9 @@ func run(ctx context.Context, args []string) error {
 	}
 	slices.Sort(ids)
 	for _, id := range ids {
-		fmt.Printf("%s: %d MiB resident before, %d with all who wait, %d after\n", id, r.Before[id]>>20, r.Most[id]>>20, r.After[id]>>20)
+		b, m, a := r.Before[id], r.Most[id], r.After[id]
+		fmt.Printf("%s: MiB in use (resident): %d (%d) before, %d (%d) with all who wait, %d (%d) after\n",
+			id, b.Used>>20, b.Resident>>20, m.Used>>20, m.Resident>>20, a.Used>>20, a.Resident>>20)
 	}
 	if r.OutOfOrder+r.Ghosts > 0 {
 		return fmt.Errorf("%d were passed over, %d ghosts", r.OutOfOrder, r.Ghosts)
