@@ -42,6 +42,9 @@ const (
 	lineTTL = "3600000"
 	// lineSettle is how long memory may take to be given back.
 	lineSettle = 3 * time.Minute
+	// lineKept is what a node keeps all the same, which is bounded: the last events, the
+	// keys that were wanted most, replies that may be asked for again.
+	lineKept = 12 << 20
 )
 
 // waiter is one client of a line.
@@ -263,7 +266,7 @@ func (l Line) settle(ctx context.Context, c *Cluster, r *Round) error {
 			return err
 		}
 		for id, m := range r.After {
-			if before := r.Before[id].Used; m.Used > before+before/4+4<<20 {
+			if before := r.Before[id].Used; m.Used > before+lineKept {
 				return fmt.Errorf("%s uses %d MiB, %d before", id, m.Used>>20, before>>20)
 			}
 		}

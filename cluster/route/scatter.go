@@ -15,7 +15,7 @@ import (
 // the whole call, and the replies are joined. It is not atomic.
 func (r *Router) scatter(ctx context.Context, table *Table, c command.Call) resp.Value {
 	switch c.Spec.Name {
-	case "scan":
+	case "scan", "lock.list":
 		return r.scan(ctx, c)
 	case "randomkey":
 		return r.randomKey(ctx, c)

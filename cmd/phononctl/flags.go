@@ -22,6 +22,12 @@ type options struct {
 	timeout                time.Duration
 	tls                    bool
 	cacert, cert, key, sni string
+
+	// Of lock, and what shows locks.
+	shared, noTTL       bool
+	ttl, wait, delay    time.Duration
+	killAfter, older    time.Duration
+	meta, reason, match string
 }
 
 func newFlags() (*flag.FlagSet, *options) {
@@ -38,6 +44,16 @@ func newFlags() (*flag.FlagSet, *options) {
 	fs.StringVar(&o.cert, "cert", "", "`FILE` with the client's certificate; implies --tls")
 	fs.StringVar(&o.key, "key", "", "`FILE` with its key")
 	fs.StringVar(&o.sni, "sni", "", "the `NAME` that the server's certificate has, if not the host's; implies --tls")
+	fs.BoolVar(&o.shared, "shared", false, "lock: together with others that share it")
+	fs.DurationVar(&o.ttl, "ttl", 15*time.Second, "lock: how long after this process has died it is free")
+	fs.DurationVar(&o.wait, "wait", 0, "lock: how long to wait for it; 0 is for ever")
+	fs.DurationVar(&o.delay, "delay", 0, "lock: how long nobody gets it after it was lost")
+	fs.DurationVar(&o.killAfter, "kill-after", 5*time.Second, "lock: how long the command may take to end when the lock is lost")
+	fs.StringVar(&o.meta, "meta", "", "lock: a `TEXT` that lock info shows")
+	fs.StringVar(&o.reason, "reason", "", "lock force: a `TEXT` that is remembered")
+	fs.StringVar(&o.match, "match", "", "locks: a `PATTERN` of keys; by default native locks, and *.lock")
+	fs.DurationVar(&o.older, "older", 0, "locks: those held for so long")
+	fs.BoolVar(&o.noTTL, "no-ttl", false, "locks: those that no time will free")
 	return fs, o
 }
 
@@ -57,7 +73,7 @@ func parse(fs *flag.FlagSet, args []string) (words []string, err error) {
 
 // client returns the configuration that the flags and PHONONCTL_PASSWORD say.
 func (o *options) client() (cfg client.Config, err error) {
-	cfg = client.Config{Addrs: strings.Split(o.addr, ","), Username: o.user, Password: o.password, Timeout: o.timeout, PoolSize: 1}
+	cfg = client.Config{Addrs: strings.Split(o.addr, ","), Username: o.user, Password: o.password, Timeout: o.timeout, PoolSize: 2}
 	if cfg.Password == "" {
 		cfg.Password = os.Getenv("PHONONCTL_PASSWORD")
 	}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,24 +32,26 @@ type command struct {
 	name    string
 	args    string // for the usage line
 	summary string
-	max     int // the most arguments; the least are those without brackets in args
+	least   int  // the least number of arguments
+	max     int  // the most
+	lasting bool // it may take longer than --timeout
 	run     func(ctx context.Context, a *app, args []string) error
 }
 
 func commands() []command {
 	return []command{
 		membersCommand, regionsCommand, groupsCommand, statusCommand,
+		lockCommand, locksCommand, sessionsCommand, refsCommand,
 		digestCommand, transferLeaderCommand, versionCommand,
 	}
 }
-
-// least is the least number of arguments.
-func (c command) least() int { return len(strings.Fields(c.args)) - strings.Count(c.args, "[") }
 
 // app is what a command works with.
 type app struct {
 	client *client.Client // connects when it is first used
 	out    printer
+	o      *options
+	child  []string // what stands behind --
 }
 
 func main() { os.Exit(Run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -56,6 +59,7 @@ func main() { os.Exit(Run(os.Args[1:], os.Stdout, os.Stderr)) }
 // Run runs phononctl and returns its exit code.
 func Run(args []string, stdout, stderr io.Writer) int {
 	fs, opts := newFlags()
+	args, child := cutChild(args)
 	words, err := parse(fs, args)
 	switch {
 	case errors.Is(err, flag.ErrHelp) || err == nil && len(words) > 0 && words[0] == "help":
@@ -68,6 +72,9 @@ func Run(args []string, stdout, stderr io.Writer) int {
 	var cmd command
 	if err == nil {
 		cmd, err = find(words[0], words[1:])
+		if err == nil && child != nil && cmd.name != "lock" {
+			err = errors.New("only lock runs a command: what stands behind --?")
+		}
 	}
 	var cfg client.Config
 	if err == nil {
@@ -88,9 +95,20 @@ func Run(args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	defer c.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), opts.timeout)
-	defer cancel()
-	if err := cmd.run(ctx, &app{c, printer{stdout, opts.output == "json"}}, words[1:]); err != nil {
+	ctx := context.Background()
+	if !cmd.lasting {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, opts.timeout)
+		defer cancel()
+	}
+	if err := cmd.run(ctx, &app{c, printer{stdout, opts.output == "json"}, opts, child}, words[1:]); err != nil {
+		var code exitCode
+		if errors.As(err, &code) {
+			if code.text != "" {
+				fmt.Fprintf(stderr, "phononctl: %s: %v\n", cmd.name, err)
+			}
+			return code.code
+		}
 		fmt.Fprintf(stderr, "phononctl: %s: %v\n", cmd.name, err)
 		if hint := advice(err); hint != "" {
 			fmt.Fprintln(stderr, hint)
@@ -100,12 +118,21 @@ func Run(args []string, stdout, stderr io.Writer) int {
 	return exitOK
 }
 
+// cutChild cuts off the command line behind --.
+func cutChild(args []string) (own, child []string) {
+	i := slices.Index(args, "--")
+	if i < 0 || i == len(args)-1 {
+		return args, nil
+	}
+	return args[:i], args[i+1:]
+}
+
 // find returns the command of a name, if it takes so many arguments.
 func find(name string, args []string) (command, error) {
 	for _, c := range commands() {
 		switch {
 		case c.name != name:
-		case len(args) < c.least() || len(args) > c.max:
+		case len(args) < c.least || len(args) > c.max:
 			return c, fmt.Errorf("usage: phononctl %s", strings.TrimSpace(c.name+" "+c.args))
 		default:
 			return c, nil

@@ -161,7 +161,7 @@ func TestFailuresSayWhatToDo(t *testing.T) {
 func TestUsage(t *testing.T) {
 	for args, says := range map[string]string{
 		"":                              "Usage: phononctl [flags] COMMAND",
-		"lock":                          `there is no command "lock"`,
+		"unlock":                        `there is no command "unlock"`,
 		"members a":                     "usage: phononctl members",
 		"digest a b":                    "usage: phononctl digest [GROUP]",
 		"transfer-leader":               "usage: phononctl transfer-leader GROUP [NODE]",

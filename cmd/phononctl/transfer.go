@@ -6,7 +6,7 @@ import (
 )
 
 var transferLeaderCommand = command{
-	name: "transfer-leader", args: "GROUP [NODE]", max: 2, summary: "make another voter the leader of a group",
+	name: "transfer-leader", args: "GROUP [NODE]", least: 1, max: 2, summary: "make another voter the leader of a group",
 	run: func(ctx context.Context, a *app, args []string) error {
 		result := struct {
 			Group  string `json:"group"`
