@@ -43,6 +43,7 @@ type waiterTable struct {
 	byKey    map[dbKey][]*waiter // in the order in which they began to wait
 	lines    map[dbKey][]*waiter // the same of those who wait for their turn
 	ready    map[dbKey]struct{}  // something was stored under them in the entry that is applied now
+	orphans  int                 // how many have lost the session that they wait with
 	attended uint64              // counts entries
 }
 
@@ -185,6 +186,10 @@ func (t *waiterTable) answered(w *waiter) *Wait {
 			lines[k] = line
 		}
 		t.count.Add(-1)
+		if w.orphaned {
+			w.orphaned = false
+			t.orphans--
+		}
 	}
 	if w.flying == 0 {
 		delete(t.byID, w.id)
@@ -232,7 +237,7 @@ func (t *waiterTable) clear() []*Wait {
 			left = append(left, w.Wait)
 		}
 	}
-	t.byID, t.byKey, t.lines, t.ready = nil, nil, nil, nil
+	t.byID, t.byKey, t.lines, t.ready, t.orphans = nil, nil, nil, nil, 0
 	t.count.Store(0)
 	return left
 }
@@ -296,8 +301,9 @@ func (t *waiterTable) sessionEnded(id string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, w := range t.byID {
-		if w.Wait != nil && w.session == id {
+		if w.Wait != nil && w.session == id && !w.orphaned {
 			w.orphaned = true
+			t.orphans++
 			t.note(w.keys[0])
 		}
 	}
@@ -308,7 +314,7 @@ func (t *waiterTable) sessionEnded(id string) {
 func (t *waiterTable) hasOrphan(k dbKey) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return slices.ContainsFunc(t.lines[k], func(w *waiter) bool { return w.orphaned })
+	return t.orphans > 0 && slices.ContainsFunc(t.lines[k], func(w *waiter) bool { return w.orphaned })
 }
 
 func (t *waiterTable) note(k dbKey) {
@@ -392,6 +398,9 @@ func (a *attendance) takeTurns(line []*waiter) {
 		n++
 	}
 	a.take(line, n)
+	if a.t.orphans == 0 {
+		return
+	}
 	for _, w := range line {
 		if w.orphaned {
 			a.take([]*waiter{w}, 1)
