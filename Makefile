@@ -36,6 +36,8 @@ DEMO ?=
 # Given to the comparison with redis-server by "make compat", such as
 # COMPAT="-seed 7 -only multi": go run ./scripts/compat -help
 COMPAT ?=
+# Given to the comparison by "make lockbench", such as LOCKBENCH="-time 20s".
+LOCKBENCH ?=
 # Given to the comparison by "make bench": go run ./scripts/bench -help
 BENCHFLAGS ?=
 
@@ -81,6 +83,10 @@ demo: build ## Runs two regions of two nodes on loopback, until ctrl-C.
 .PHONY: bench
 bench: tools ## Compares a cluster with one redis-server: throughput and latency.
 	$(GO) run ./scripts/bench $(BENCHFLAGS)
+
+.PHONY: lockbench
+lockbench: tools build ## Compares locks with polling a redis-server, and with etcd.
+	cd scripts/lockbench && $(GO) vet . && $(GO) test . && $(GO) run . $(LOCKBENCH)
 
 .PHONY: microbench
 microbench: ## Runs the benchmarks beside the code.
