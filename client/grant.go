@@ -94,6 +94,10 @@ func (p *Process) acquire(ctx context.Context, q claim, wait bool) (*grant, erro
 	}
 	g.token = uint64(reply[0])
 	g.begin(q.ttl, sent)
+	if err := context.Cause(g.ctx); err != nil { // it came too late
+		g.release(ctx)
+		return nil, err
+	}
 	return g, nil
 }
 

@@ -104,14 +104,10 @@ func reversed(elems []resp.Value) []resp.Value {
 func undoTurn(args [][]byte, reply resp.Value) [][]byte {
 	switch t := turnOf(nobody, args).(type) {
 	case *claim:
-		name := "LOCK.RELEASE"
-		if t.semaphore {
-			name = "SEM.RELEASE"
-		}
-		undo := [][]byte{[]byte(name), t.all[0], strconv.AppendInt(nil, reply.Elems[0].Int, 10)}
+		undo := [][]byte{[]byte("LOCK.UNDO"), t.all[0], strconv.AppendInt(nil, reply.Elems[0].Int, 10)}
 		return append(undo, t.all[1:]...)
 	case *lastClaim:
-		return [][]byte{[]byte("REF.YIELD"), []byte(t.resource), strconv.AppendInt(nil, reply.Elems[2].Int, 10)}
+		return [][]byte{[]byte("REF.UNDO"), []byte(t.resource), strconv.AppendInt(nil, reply.Elems[2].Int, 10)}
 	}
 	return nil
 }

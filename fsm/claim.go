@@ -251,6 +251,7 @@ func (q *claim) again(t *Tx, key []byte, l lock, at int) holder {
 			l.mode = shared
 		}
 	}
+	h.again++
 	if q.reentrant {
 		h.holds++
 	}

@@ -50,6 +50,9 @@ type holder struct {
 	meta     string
 	session  string // with which it is lost, "" for none
 	client   string // where it came from: an address, and a name
+	// again counts how often the owner has asked again and was told of the same grant. Who
+	// was not there to be told gives back only what nobody else was told of.
+	again int64
 }
 
 // maxHolders bounds how many hold one thing: each change copies them.
@@ -179,6 +182,7 @@ func (e *encoder) lock(l *lock) {
 		e.string(h.meta)
 		e.string(h.session)
 		e.string(h.client)
+		e.varint(h.again)
 	}
 }
 
@@ -188,7 +192,7 @@ func (d *snapshotReader) lock() *lock {
 	for range d.count() {
 		h := holder{
 			owner: d.string(), token: d.uvarint(), holds: d.varint(), since: d.varint(), until: d.varint(), renewals: d.varint(),
-			meta: d.string(), session: d.string(), client: d.string(),
+			meta: d.string(), session: d.string(), client: d.string(), again: d.varint(),
 		}
 		d.ordered(h.token > last, "holder")
 		if d.err != nil {
@@ -209,7 +213,7 @@ func (d *digest) lock(l *lock) {
 	d.number(uint64(l.delay))
 	for _, h := range l.holders {
 		d.string(h.owner)
-		for _, n := range []uint64{h.token, uint64(h.holds), uint64(h.since), uint64(h.until), uint64(h.renewals)} {
+		for _, n := range []uint64{h.token, uint64(h.holds), uint64(h.since), uint64(h.until), uint64(h.renewals), uint64(h.again)} {
 			d.number(n)
 		}
 		d.string(h.meta)

@@ -22,6 +22,8 @@ var lockCommands = group("lock",
 		flags(command.Fast|command.NoScript|command.Clock).refuse(renewRefuse),
 	write("lock.release", -3, 1, releaseCmd, "key token [key ...]", "Releases a lock, and others with the same token: how often the first is still to be released, nil if it was lost.").
 		flags(command.Fast|command.NoScript).moreKeys(releaseKeys).refuse(releaseRefuse),
+	write("lock.undo", -3, 1, undoCmd, "key token [key ...]", "Gives back a grant whose client was gone when it came, unless he was told of it elsewhere.").
+		flags(command.Internal).moreKeys(releaseKeys),
 	read("lock.check", 3, 1, checkCmd, "key token", "Whether the lock is held with a token.").
 		flags(command.Fast|command.NoScript),
 	read("lock.info", 2, 1, infoCmd, "key", "Who has a lock, until when, and who waits for it.").
@@ -115,6 +117,28 @@ func releaseCmd(t *Tx, args [][]byte) resp.Value {
 		}
 	}
 	return first
+}
+
+func undoCmd(t *Tx, args [][]byte) resp.Value {
+	for _, key := range slices.Concat(args[1:2], releaseKeys(args)) {
+		l, at, none := holding(&t.View, key, args[2], resp.Null)
+		if at < 0 {
+			return none
+		}
+		h := &l.holders[at]
+		switch {
+		case h.holds > 1 && !l.isSemaphore(): // it was counted
+			h.holds--
+			h.again = max(h.again-1, 0)
+		case h.again > 0:
+			h.again--
+		default:
+			t.release(key, args[2])
+			continue
+		}
+		t.putLock(key, l)
+	}
+	return resp.Int(0)
 }
 
 // release releases what is held under a key with a token.

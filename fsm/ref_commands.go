@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"math"
+	"slices"
 	"strconv"
 
 	"phonond/redisproto/command"
@@ -29,6 +30,8 @@ var refCommands = group("reference",
 		flags(command.NoScript).moreKeys(refKeys).refuse(refDoneRefuse),
 	write("ref.yield", 3, 1, refYieldCmd, "resource token", "Leaves a completion to another.").
 		flags(command.NoScript).moreKeys(refKeys),
+	write("ref.undo", 3, 1, refUndoCmd, "resource token", "Leaves a completion to another whose executor was gone when he was elected, unless he was told of it elsewhere.").
+		flags(command.Internal).moreKeys(refKeys),
 	read("ref.count", 2, 1, refCountCmd, "resource", "How many references there are.").
 		flags(command.Fast|command.NoScript).moreKeys(refKeys),
 	read("ref.info", 2, 1, refInfoCmd, "resource", "Who has references to a resource, and what is to be completed.").
@@ -248,7 +251,7 @@ func refWaitLastCmd(t *Tx, args [][]byte) resp.Value {
 	var token uint64
 	switch {
 	case q.holds(&t.View):
-		c, token = t.completions(q.resource)[0], t.note(q.resource.completions(), completions).holders[0].token
+		c, token = t.completions(q.resource)[0], t.askAgain(q.resource, 1)
 	case among(t.m.lined, t.db, q.resource.completions()):
 		return resp.NullArray
 	default:
@@ -298,6 +301,35 @@ func refYieldCmd(t *Tx, args [][]byte) resp.Value {
 		return fault
 	}
 	return resp.Flag(t.yield(resource(args[1]).completions(), func(h *holder) bool { return h.token == token }))
+}
+
+// askAgain adds to how often the executor of a completion was told that he is, and returns
+// his token.
+func (t *Tx) askAgain(r resource, n int64) uint64 {
+	key := r.completions()
+	l := t.note(key, completions)
+	h, _ := get[hash](&t.View, key)
+	l.holders = slices.Clone(l.holders)
+	l.holders[0].again += n
+	t.putNote(key, h, l, "hset")
+	return l.holders[0].token
+}
+
+func refUndoCmd(t *Tx, args [][]byte) resp.Value {
+	token, fault := parseToken(args[2])
+	if fault.IsError() {
+		return fault
+	}
+	r := resource(args[1])
+	l := t.note(r.completions(), completions)
+	switch {
+	case l.byToken(token) < 0:
+		return resp.Int(0)
+	case l.holders[0].again > 0:
+		t.askAgain(r, -1)
+		return resp.Int(1)
+	}
+	return refYieldCmd(t, args)
 }
 
 func refCountCmd(v *View, args [][]byte) resp.Value {

@@ -121,6 +121,20 @@ func TestSeveralLocksAtOnce(t *testing.T) {
 	})
 }
 
+// TestUndo: a client that was gone when its wait was served gives back what it got, but not
+// what it was told of elsewhere meanwhile.
+func TestUndo(t *testing.T) {
+	play(t, []any{
+		open, "+OK", "LOCK.ACQUIRE k me 1000", "*3 :#1 :1000 :1", "LOCK.UNDO k #1", ":0", "EXISTS k", ":0", "LOCK.UNDO k #1", "_",
+		"LOCK.ACQUIRE k me 1000", "*3 :#2 :1000 :1", "LOCK.ACQUIRE k me 1000", "*3 :#2 :1000 :1", "LOCK.UNDO k #2", ":0", "LOCK.CHECK k #2", ":1", "LOCK.UNDO k #2", ":0", "LOCK.CHECK k #2", ":0",
+		"LOCK.ACQUIRE k me 1000 REENTRANT", "*3 :#3 :1000 :1", "LOCK.ACQUIRE k me 1000 REENTRANT", "*3 :#3 :1000 :2", "LOCK.UNDO k #3", ":0", "LOCK.RELEASE k #3", ":0",
+		"LOCK.MULTI 2 a b me 1000", "*3 :#4 :1000 :1", "LOCK.UNDO a #4 b", ":0", "EXISTS a b", ":0",
+		"SEM.ACQUIRE s me 1000 LIMIT 3 PERMITS 2", "*3 :#5 :1000 :2", "SEM.ACQUIRE s me 1000 PERMITS 2", "*3 :#5 :1000 :2", "LOCK.UNDO s #5", ":0", "SEM.CHECK s #5", ":1", "LOCK.UNDO s #5", ":0", "SEM.CHECK s #5", ":0",
+		"REF.ACQUIRE R p SESSION s@eu", "*2 :1 :#7", endIt, ":1", openOther, "+OK", "REF.WAITLAST R q SESSION o@eu", "*4 :0 :#7 :#10 _", "REF.WAITLAST R q SESSION o@eu", "*4 :0 :#7 :#10 _",
+		"REF.UNDO R #10", ":1", "REF.PENDING", "*0", "REF.UNDO R #10", ":1", "REF.PENDING", "*1 $1 R", "REF.UNDO R #10", ":0",
+	})
+}
+
 func TestSemaphores(t *testing.T) {
 	for _, tt := range []struct {
 		name  string

@@ -291,6 +291,8 @@ func (s *store) execute(_ context.Context, name string, done client.Completion, 
 
 var crashes = flag.Int("crashes", 150, "how many processes TestCacheExecutesOnce kills")
 
+var holdersSeeds = flag.Int("holders", 2, "how many clusters TestHoldersExcludeEachOther breaks")
+
 var merging = client.Update[record]{Merge: func(before, from record) record { return slices.Concat(before, from) }}
 
 // TestCacheExecutesOnce: processes die at any step, leaders too; each update whose merging was
