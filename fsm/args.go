@@ -76,6 +76,21 @@ func parseCount(s []byte) (int64, bool) {
 	return n, ok && n >= 0
 }
 
+// countOption reads [COUNT n], which bounds nothing if it is not there.
+func countOption(args [][]byte) (count int64, fault resp.Value) {
+	switch {
+	case len(args) == 0:
+		return math.MaxInt64, fault
+	case len(args) != 2 || !is(args[0], "COUNT"):
+		return 0, resp.ErrSyntax
+	}
+	count, ok := parseCount(args[1])
+	if !ok {
+		return 0, resp.ErrNotInteger
+	}
+	return count, fault
+}
+
 // parseRange reads two positions such as those of LRANGE.
 func parseRange(from, to []byte) (start, stop int64, ok bool) {
 	start, ok1 := parseInt(from)

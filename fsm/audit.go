@@ -32,16 +32,9 @@ func (m *Machine) audit(list []audit) {
 
 // LOCK.AUDIT [COUNT n]
 func lockAuditCmd(v *View, args [][]byte) resp.Value {
-	count := int64(maxAudits)
-	switch {
-	case len(args) == 1:
-	case len(args) == 3 && is(args[1], "COUNT"):
-		var ok bool
-		if count, ok = parseCount(args[2]); !ok {
-			return resp.ErrNotInteger
-		}
-	default:
-		return resp.ErrSyntax
+	count, fault := countOption(args[1:])
+	if fault.IsError() {
+		return fault
 	}
 	list := []resp.Value{}
 	for i := len(v.m.audits) - 1; i >= 0 && int64(len(list)) < count; i-- {

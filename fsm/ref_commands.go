@@ -377,16 +377,9 @@ func refInfoCmd(v *View, args [][]byte) resp.Value {
 }
 
 func refPendingCmd(v *View, args [][]byte) resp.Value {
-	count := int64(math.MaxInt64)
-	switch {
-	case len(args) == 1:
-	case len(args) == 3 && is(args[1], "COUNT"):
-		var ok bool
-		if count, ok = parseCount(args[2]); !ok {
-			return resp.ErrNotInteger
-		}
-	default:
-		return resp.ErrSyntax
+	count, fault := countOption(args[1:])
+	if fault.IsError() {
+		return fault
 	}
 	list := []resp.Value{}
 	v.m.ks[v.db].owned.each("", func(key string) {

@@ -99,7 +99,7 @@ func (l Line) Run(ctx context.Context, c *Cluster, say func(string)) (r Round, e
 		return r, fmt.Errorf("those who died stay in line: %w", err)
 	}
 	say(fmt.Sprintf("%d of them died", l.Killed))
-	before, err := entries(c)
+	before, err := c.Entries()
 	if err != nil {
 		return r, err
 	}
@@ -108,7 +108,7 @@ func (l Line) Run(ctx context.Context, c *Cluster, say func(string)) (r Round, e
 		return r, err
 	}
 	r.Took, r.Granted = time.Since(began), len(all)
-	after, err := entries(c)
+	after, err := c.Entries()
 	if err != nil {
 		return r, err
 	}
@@ -213,8 +213,8 @@ func queueOf(watch *Conn) ([]string, error) {
 	return list, nil
 }
 
-// entries counts those that all replicas of a cluster have, each once.
-func entries(c *Cluster) (n int64, err error) {
+// Entries counts those of the logs of all groups.
+func (c *Cluster) Entries() (n int64, err error) {
 	last := map[string]int64{}
 	for _, node := range c.Nodes() {
 		list, err := node.Replicas()

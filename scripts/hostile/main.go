@@ -13,7 +13,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"syscall"
 	"time"
 
 	"phonond/cluster/proctest"
@@ -32,7 +31,7 @@ func run(ctx context.Context, args []string) error {
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
-	if err := allowFiles(uint64(*idle + *mute + 1000)); err != nil {
+	if err := proctest.AllowFiles(uint64(*idle + *mute + 1000)); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, *patience)
@@ -67,20 +66,6 @@ func run(ctx context.Context, args []string) error {
 		return fmt.Errorf("%w\n%s", err, c.Logs())
 	case beyond:
 		return fmt.Errorf("the node had more than %d MiB of memory", *limit)
-	}
-	return nil
-}
-
-// allowFiles lets this process, and those that it starts, open so many files.
-func allowFiles(n uint64) error {
-	var r syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r); err != nil {
-		return err
-	}
-	r.Cur = max(r.Cur, n)
-	r.Max = max(r.Max, n)
-	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &r); err != nil {
-		return fmt.Errorf("%d files cannot be opened: ulimit -n is too low: %w", n, err)
 	}
 	return nil
 }

@@ -50,7 +50,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	fmt.Printf("%d clients, one lock, kept for %v\n", *crowd, hold)
 	if err := compare(ctx, contended, *rounds, func(c contender) (result, error) {
-		before, err := s.entries()
+		before, err := s.cluster.Entries()
 		if err != nil {
 			return result{}, err
 		}
@@ -58,7 +58,7 @@ func run(ctx context.Context, args []string) error {
 		if err != nil {
 			return r, err
 		}
-		after, err := s.entries()
+		after, err := s.cluster.Entries()
 		if c.name == contended[0].name && r.acquisitions > 0 {
 			r.entries = float64(after-before) / float64(r.acquisitions)
 		}

@@ -114,24 +114,6 @@ func (s *servers) stop() {
 	}
 }
 
-// entries counts those of all groups of the cluster.
-func (s *servers) entries() (n int64, err error) {
-	last := map[string]int64{}
-	for _, node := range s.cluster.Nodes() {
-		list, err := node.Replicas()
-		if err != nil {
-			return 0, err
-		}
-		for _, r := range list {
-			last[r.Group] = max(last[r.Group], r.Index)
-		}
-	}
-	for _, index := range last {
-		n += index
-	}
-	return n, nil
-}
-
 // ttl is that of all locks that have one.
 const ttl = 30 * time.Second
 

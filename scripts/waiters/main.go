@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"syscall"
 	"time"
 
 	"phonond/cluster/proctest"
@@ -28,13 +27,8 @@ func run(ctx context.Context, args []string) error {
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
-	var files syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil {
+	if err := proctest.AllowFiles(uint64(*waiters + 1000)); err != nil {
 		return err
-	}
-	files.Cur, files.Max = max(files.Cur, uint64(*waiters+1000)), max(files.Max, uint64(*waiters+1000))
-	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &files); err != nil {
-		return fmt.Errorf("%d files cannot be opened: ulimit -n is too low: %w", files.Cur, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, *patience)
 	defer cancel()
