@@ -24,6 +24,7 @@ const hold = time.Millisecond
 func run(ctx context.Context, args []string) error {
 	fs := flag.NewFlagSet("lockbench", flag.ContinueOnError)
 	program := fs.String("program", "../../bin/phonond", "the `phonond` to measure, as \"make build\" makes it")
+	store := fs.String("store", "bolt", "the `kind` of log that phonond keeps: bolt or wal")
 	each := fs.Duration("time", 5*time.Second, "how long each `round` of each contender is")
 	rounds := fs.Int("rounds", 3, "how many `rounds`; the table has their medians")
 	crowd := fs.Int("clients", 16, "`clients` that want one lock")
@@ -36,7 +37,7 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	s, err := startServers(ctx, *program, dir)
+	s, err := startServers(ctx, *program, *store, dir)
 	if err != nil {
 		return err
 	}

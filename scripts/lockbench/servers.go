@@ -28,7 +28,7 @@ type servers struct {
 
 const startTimeout = time.Minute
 
-func startServers(ctx context.Context, program, dir string) (s *servers, err error) {
+func startServers(ctx context.Context, program, store, dir string) (s *servers, err error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	s = &servers{}
@@ -41,7 +41,7 @@ func startServers(ctx context.Context, program, dir string) (s *servers, err err
 	if err != nil {
 		return s, err
 	}
-	s.cluster, err = proctest.New(proctest.Options{Program: program, Dir: dir, Regions: []proctest.Region{{Name: "east", Nodes: 2}, {Name: "west", Nodes: 2}}})
+	s.cluster, err = proctest.New(proctest.Options{Program: program, Dir: dir, Regions: []proctest.Region{{Name: "east", Nodes: 2}, {Name: "west", Nodes: 2}}, Flags: []string{"--log-store=" + store}})
 	if err != nil {
 		return s, err
 	}
