@@ -44,7 +44,7 @@ const (
 	lineSettle = 3 * time.Minute
 	// lineKept is what a node keeps all the same, which is bounded: the last events, the
 	// keys that were wanted most, replies that may be asked for again.
-	lineKept = 12 << 20
+	lineKept = 20 << 20
 )
 
 // waiter is one client of a line.
